@@ -1,0 +1,36 @@
+// Symbolizer: hands out LocationIds and StackIds and sends each one's definition to the sink before its first use.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "goruntime/program.h"
+#include "records/record.h"
+
+namespace gotrace::goruntime {
+
+class Symbolizer {
+ public:
+  // Both must outlive the symbolizer.
+  Symbolizer(const Program& program, RecordSink& sink);
+
+  // `address`: run-time address. For a return address `is_return` is true and the call before it is described.
+  // 0 yields LocationId::none.
+  LocationId location(process::Address address, bool is_return);
+  // `return_addresses`: run-time, innermost first. The first is an exact pc when `first_is_exact`.
+  StackId stack(std::span<const process::Address> return_addresses, bool first_is_exact, bool truncated);
+
+ private:
+  const Program& program_;
+  RecordSink& sink_;
+  std::string goroot_prefix_;  // of source files of the standard library; empty with -trimpath
+  std::unordered_map<std::uint64_t, LocationId> locations_;
+  std::map<std::vector<LocationId>, StackId> stacks_;
+  std::map<std::vector<LocationId>, StackId> truncated_stacks_;
+};
+
+}  // namespace gotrace::goruntime

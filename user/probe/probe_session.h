@@ -1,0 +1,48 @@
+// ProbeSession: tier 1. Uprobes on the target, drained into records. Detached by destruction, whatever happens.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "goruntime/program.h"
+#include "goruntime/readers.h"
+#include "goruntime/symbolizer.h"
+#include "records/record.h"
+
+namespace gotrace::probe {
+
+struct ProbeOptions {
+  bool births = true;
+  bool parks = true;
+  bool ends = true;
+  bool allocations = true;       // the natural sampling points: refill + allocLarge
+  bool every_allocation = false;  // the mallocgc family, exact; only when asked for
+  double max_overhead = 0.01;     // share of one core; 0: no probes
+  std::uint64_t max_hits_per_second = 0;  // first guard: 0 = derived from max_overhead
+  std::uint64_t buffer_bytes = 8U << 20;
+};
+
+class ProbeSession {
+ public:
+  // Loads, picks the sites, verifies their bytes and attaches. Never fails as a whole: what cannot be attached is a
+  // ProbeState with its reason. All arguments must outlive the session.
+  [[nodiscard]] static std::unique_ptr<ProbeSession> start(const goruntime::Program& program,
+                                                           goruntime::Symbolizer& symbolizer,
+                                                           goruntime::ObjectLookup& objects, RecordSink& sink,
+                                                           const ProbeOptions& options);
+  virtual ~ProbeSession() = default;
+
+  // Drains the ring buffer into records and applies the guard; call at least every 100 ms. Returns events taken.
+  virtual std::uint64_t drain(std::uint64_t now_ns) = 0;
+  // After a GC: looks after the tracked allocation samples and sends AllocationFates.
+  virtual void check_fates(const HeapCounters& counters) = 0;
+  // Sends ProbeState, Overhead and Loss records as of now.
+  virtual void report(std::uint64_t now_ns) = 0;
+  virtual void detach(std::uint64_t now_ns) = 0;
+  virtual void attach(std::uint64_t now_ns) = 0;  // again, after detach (SIGCONT)
+};
+
+}  // namespace gotrace::probe

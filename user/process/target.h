@@ -1,0 +1,60 @@
+// Target: the process that is looked at. Holds what keeps the answer to "is it still that process?" true: a pidfd and
+// the start time. Opened once, read-only.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "process/memory.h"
+
+namespace gotrace::process {
+
+struct Mapping {  // a line of /proc/PID/maps
+  Address begin = 0;
+  Address end = 0;
+  std::uint64_t file_offset = 0;
+  std::uint64_t inode = 0;
+  std::uint32_t device_major = 0;
+  std::uint32_t device_minor = 0;
+  bool readable = false;
+  bool writable = false;
+  bool executable = false;
+  std::string path;  // empty: anonymous
+};
+
+class Target {
+ public:
+  // Errors (CONTRACT section 2), each its own: no such process, a zombie, a kernel thread, our own pid, no permission.
+  // Whether it is a Go program is goruntime::Program's to say.
+  [[nodiscard]] static Result<Target> open(pid_t pid);
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  [[nodiscard]] const std::string& exe() const { return exe_; }  // readlink of /proc/PID/exe, " (deleted)" taken off
+  [[nodiscard]] bool exe_deleted() const { return exe_deleted_; }
+  [[nodiscard]] int exe_fd() const { return exe_fd_.get(); }  // /proc/PID/exe, opened: the file that runs, whatever is on disk
+  [[nodiscard]] int pidfd() const { return pidfd_.get(); }    // readable (poll) when the process has ended
+  [[nodiscard]] std::uint64_t start_ticks() const { return start_ticks_; }  // field 22 of /proc/PID/stat
+  [[nodiscard]] std::uint64_t started_ns() const;             // CLOCK_MONOTONIC
+  [[nodiscard]] std::int64_t started_wall_ns() const;         // CLOCK_REALTIME
+  [[nodiscard]] bool alive() const;                           // still that very process
+  [[nodiscard]] Result<std::vector<Mapping>> mappings() const;
+  [[nodiscard]] RemoteMemory& memory() const { return *memory_; }
+
+ private:
+  Target() = default;
+  pid_t pid_ = 0;
+  std::string exe_;
+  bool exe_deleted_ = false;
+  UniqueFd exe_fd_;
+  UniqueFd pidfd_;
+  std::uint64_t start_ticks_ = 0;
+  std::unique_ptr<LiveMemory> memory_;
+};
+
+}  // namespace gotrace::process

@@ -1,0 +1,320 @@
+// Record: the spine. Everything that is learned from a target is one of these values; live and replay differ only in
+// where they come from. Nothing to the right of the records (model, detectors, reports) touches the process, the clock
+// or the kernel: time is what the records say.
+//
+// Times (`*_ns`) are CLOCK_MONOTONIC nanoseconds of the target's host, the clock of Go's nanotime() and of
+// bpf_ktime_get_ns(). Sizes are bytes. Addresses are the target's. Program counters are stored as link-time addresses
+// (load bias taken off), so that they agree between hosts.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace gotrace {
+
+enum class LocationId : std::uint32_t { none = 0 };  // one program counter, expanded to its inlined frames
+enum class StackId : std::uint32_t { none = 0 };     // a sequence of locations, innermost first
+
+// ---------------------------------------------------------------- symbols
+struct Frame {
+  std::string function;  // as the Go linker names it: "net/http.(*conn).serve"
+  std::string file;      // full path as recorded by the compiler
+  std::int32_t line = 0;
+  bool inlined = false;           // this call was inlined into the next outer frame
+  bool standard_library = false;  // belongs to GOROOT (runtime included)
+  friend bool operator==(const Frame&, const Frame&) = default;
+};
+
+// Ids are handed out once, counting up from 1; a record that uses an id comes after the record that defines it.
+struct LocationRecord {
+  LocationId id = LocationId::none;
+  std::uint64_t pc = 0;
+  std::vector<Frame> frames;  // innermost first; never empty (an unknown pc has function "?" )
+};
+struct StackRecord {
+  StackId id = StackId::none;
+  std::vector<LocationId> locations;  // innermost first
+  bool truncated = false;             // there were more frames than could be read
+};
+
+// ---------------------------------------------------------------- session
+struct SessionStart {
+  std::string tool_version;
+  std::int64_t wall_ns = 0;  // CLOCK_REALTIME at time_ns
+  std::uint64_t time_ns = 0;
+  std::uint64_t interval_ns = 0;
+  std::uint64_t stuck_after_ns = 0;
+  std::uint64_t planned_duration_ns = 0;  // 0: until asked to stop
+  std::string max_overhead;               // as asked for: "1%"
+  std::string probes;                     // as asked for: "auto"
+};
+
+enum class EndReason : std::uint8_t { duration, signal, target_exited };
+struct SessionEnd {
+  std::uint64_t time_ns = 0;
+  EndReason reason = EndReason::duration;
+  std::uint64_t own_cpu_ns = 0;
+  std::uint64_t own_peak_rss_bytes = 0;
+};
+
+struct TargetInfo {
+  std::int32_t pid = 0;
+  std::int32_t ns_pid = 0;  // innermost pid namespace
+  std::string host;
+  std::string container_id;  // empty: none
+  std::string cgroup;
+  std::string exe;  // as /proc/PID/exe names it
+  bool exe_deleted = false;
+  std::string module;   // main module path; empty: unknown
+  std::string version;  // main module version
+  std::string vcs_revision;
+  std::string build_id;    // GNU build id (hex) or Go build id
+  std::string go_version;  // "go1.24.4"
+  std::vector<std::string> experiments;
+  std::string arch;
+  bool stripped = false;
+  bool pie = false;
+  bool cgo = false;
+  std::int64_t started_wall_ns = 0;
+  std::uint64_t started_ns = 0;  // CLOCK_MONOTONIC-like start of the process, for its age
+  std::optional<std::int64_t> memory_profile_rate;
+  std::optional<std::int32_t> gogc_percent;  // -1: off
+  std::optional<std::int64_t> gomemlimit_bytes;  // INT64_MAX: not set
+  std::uint32_t processors = 0;                  // GOMAXPROCS (len(allp)); 0: unknown
+  std::string layout_row;                        // the version row of the layout table that is used, "go1.24"
+  bool layout_exact = true;                      // false: the nearest row, accepted because it validates
+  std::vector<std::string> wait_reasons;         // index = g.waitreason, read from the process
+  std::vector<std::uint32_t> size_classes;       // index = size class, bytes; [0] = 0 stands for large objects
+};
+
+enum class SourceStatus : std::uint8_t { on, off, failed };
+// A source of knowledge and whether it works; sent at the start and whenever it changes.
+// Names: "snapshots", "stacks", "wait-objects", "heap-profile", "heap-counters", "memory", "object-fates", "probes".
+struct SourceState {
+  std::uint64_t time_ns = 0;
+  std::string name;
+  SourceStatus status = SourceStatus::on;
+  std::string reason;  // why it is not on
+  std::string fix;     // what the user can do; may be empty
+};
+
+struct Gap {  // nothing was watched between these times (SIGTSTP, ...)
+  std::uint64_t begin_ns = 0;
+  std::uint64_t end_ns = 0;
+  std::string reason;
+};
+
+// Cumulative count of something that was lost or could not be read.
+// Causes: "events" (ring buffer full), "event_reads", "event_stacks_truncated", "torn_stacks", "torn_goroutines",
+// "unreadable_goroutines", "truncated_stacks", "torn_buckets", "model_evictions", ...
+struct Loss {
+  std::uint64_t time_ns = 0;
+  std::string cause;
+  std::uint64_t count = 0;
+};
+
+// ---------------------------------------------------------------- goroutines
+enum class GoStatus : std::uint8_t {  // runtime/runtime2.go; stable since Go 1.15
+  idle = 0, runnable = 1, running = 2, syscall = 3, waiting = 4, dead = 6, copystack = 8, preempted = 9,
+  leaked = 10, dead_extra = 11,
+};
+
+enum class WaitKind : std::uint8_t { none, channel, nil_channel, semaphore, condition };
+enum class WaitDirection : std::uint8_t { unknown, send, receive };
+struct WaitObject {
+  WaitKind kind = WaitKind::none;
+  WaitDirection direction = WaitDirection::unknown;
+  bool timer = false;   // the runtime's timer sends on this channel
+  bool closed = false;
+  std::uint64_t address = 0;  // hchan, or the semaphore's word
+  std::uint64_t length = 0;   // elements buffered
+  std::uint64_t capacity = 0;
+  friend bool operator==(const WaitObject&, const WaitObject&) = default;
+};
+
+// One goroutine at one look. Sent when it is new or anything here differs from the last look.
+struct GoroutineState {
+  std::uint64_t goid = 0;
+  std::uint64_t parent_goid = 0;  // 0: unknown (Go < 1.21) or none
+  GoStatus status = GoStatus::idle;
+  std::uint8_t wait_reason = 0;    // index into TargetInfo::wait_reasons; meaningful when waiting
+  bool ran = true;                 // has run, or may have, since the last look
+  bool stack_torn = false;         // the stack could not be read consistently
+  bool system = false;             // a goroutine of the runtime itself (start function is runtime.*, not main)
+  std::uint64_t wait_since_ns = 0; // a GC saw it parked then: it has been parked at least since; 0: not known
+  std::uint64_t stack_bytes = 0;   // stack.hi - stack.lo
+  LocationId created_at = LocationId::none;
+  LocationId start = LocationId::none;
+  StackId stack = StackId::none;   // none: running, or not read
+  std::uint32_t wait_object_count = 0;   // cases of a select may exceed what is listed
+  std::vector<WaitObject> wait_objects;  // at most 8
+  friend bool operator==(const GoroutineState&, const GoroutineState&) = default;
+};
+struct GoroutinesGone {
+  std::vector<std::uint64_t> goids;
+};
+// Closes one look at all goroutines: what was not sent since the last one is alive and unchanged.
+struct Snapshot {
+  std::uint64_t time_ns = 0;
+  std::uint32_t sequence = 0;  // from 1
+  std::uint64_t goroutines = 0;
+  std::uint64_t unwound = 0;         // stacks read in this look
+  std::uint64_t torn_stacks = 0;
+  std::uint64_t unreadable = 0;      // g structs that could not be read
+  std::uint64_t newest_goid = 0;     // largest goid handed out or seen; 0: unknown
+  std::uint64_t read_ns = 0;         // how long the look took
+};
+
+// Who, outside a cohort of stuck goroutines, holds what they wait on. Only ever clears a suspicion.
+struct WaitObjectHolders {
+  std::uint64_t time_ns = 0;
+  std::uint64_t goid = 0;     // the waiter that was looked into
+  std::uint64_t address = 0;  // what it waits on
+  bool complete = false;      // everything that could hold it was looked at (budget not exceeded)
+  bool in_globals = false;    // a package variable holds it, directly
+  std::uint32_t other_stacks = 0;       // stacks of goroutines that do not wait on it
+  std::uint32_t heap_objects = 0;       // heap objects that hold its address
+  std::uint32_t held_heap_objects = 0;  // of these, objects that are themselves held by heap, globals or other stacks
+};
+
+// ---------------------------------------------------------------- probe events
+struct Birth {  // runtime.newproc
+  std::uint64_t time_ns = 0;
+  std::uint64_t creator_goid = 0;
+  LocationId start = LocationId::none;  // function to run
+  StackId stack = StackId::none;        // where the go statement stands, innermost first
+};
+struct Park {  // runtime.gopark
+  std::uint64_t time_ns = 0;
+  std::uint64_t goid = 0;
+  std::uint8_t wait_reason = 0;
+};
+struct End {  // runtime.goexit1 / gdestroy
+  std::uint64_t time_ns = 0;
+  std::uint64_t goid = 0;
+};
+// A sampling point of allocation: (*mcache).refill (small objects: stands for `objects` allocations of its size class)
+// or allocLarge (exactly one).
+struct AllocationSample {
+  std::uint64_t time_ns = 0;
+  std::uint64_t id = 0;      // counts up from 1
+  std::uint64_t goid = 0;
+  StackId stack = StackId::none;
+  std::uint32_t size_class = 0;  // 0: large
+  std::uint64_t size = 0;        // of one object, rounded to its class
+  std::uint64_t objects = 1;     // how many allocations this sample stands for, on average
+  bool tracked = false;          // one object of it is known by address and AllocationFates will tell its end
+};
+// After a GC: which tracked samples were found dead, or lost from sight. Those not listed that were allocated before
+// `mark_begin_ns` survived it.
+struct AllocationFates {
+  std::uint64_t time_ns = 0;
+  std::uint32_t gc_cycle = 0;
+  std::uint64_t mark_begin_ns = 0;  // 0: unknown
+  std::vector<std::uint64_t> dead;
+  std::vector<std::uint64_t> censored;
+};
+
+enum class ProbeStatus : std::uint8_t { on, windowed, withheld, failed };
+struct ProbeState {
+  std::uint64_t time_ns = 0;
+  std::string name;    // births, parks, ends, allocs
+  std::string symbol;  // runtime.newproc
+  ProbeStatus status = ProbeStatus::on;
+  std::string reason;
+  std::uint64_t attached_ns = 0;  // so far
+  std::uint64_t window_ns = 0;    // of so much time in which it was wanted
+  std::uint64_t hits = 0;
+  std::uint64_t lost = 0;
+  std::optional<double> would_cost_percent;  // of one core, when withheld or windowed
+};
+struct Overhead {  // what the probes took from the target so far
+  std::uint64_t time_ns = 0;
+  std::optional<std::uint64_t> trap_ns;  // calibrated cost of one hit; nullopt: not measured
+  std::uint64_t hits = 0;
+  std::uint64_t bpf_run_ns = 0;
+};
+
+// ---------------------------------------------------------------- heap
+// The runtime's heap profile, sampled at `rate`; counts are cumulative since the process started and raw (unscaled).
+// Sent when new or changed.
+struct HeapBucket {
+  StackId stack = StackId::none;
+  std::uint64_t size = 0;  // of each object in this bucket
+  std::uint64_t allocs = 0;  // completed cycles ("active")
+  std::uint64_t frees = 0;
+  std::uint64_t pending_allocs = 0;  // published later: up to two GCs behind
+  std::uint64_t pending_frees = 0;
+};
+struct HeapProfile {  // closes one look at the profile
+  std::uint64_t time_ns = 0;
+  std::uint64_t rate = 0;      // bytes per sample
+  std::uint32_t cycle = 0;     // mProf cycle
+  std::uint64_t buckets = 0;
+};
+
+constexpr std::size_t kSizeClasses = 68;  // runtime/sizeclasses.go, Go 1.16 and later
+// The allocator's own exact counters (memstats.heapStats), cumulative; and the GC's state.
+struct HeapCounters {
+  std::uint64_t time_ns = 0;
+  std::uint32_t gc_cycles = 0;     // completed (memstats.numgc)
+  bool gc_running = false;         // marking now
+  bool swept = true;               // the last cycle's sweep is complete
+  std::uint64_t last_gc_end_ns = 0;    // CLOCK_MONOTONIC of last mark termination; 0: unknown
+  bool by_class = false;               // the arrays below are known
+  std::array<std::uint64_t, kSizeClasses> allocated{};  // objects by size class; [0] = large objects
+  std::array<std::uint64_t, kSizeClasses> freed{};
+  std::uint64_t large_allocated_bytes = 0;
+  std::uint64_t large_freed_bytes = 0;
+  std::uint64_t tiny_allocs = 0;
+  std::uint64_t heap_live_bytes = 0;    // the pacer's: marked + allocated since
+  std::uint64_t heap_marked_bytes = 0;  // by the last GC
+  std::uint64_t heap_goal_bytes = 0;
+  std::uint64_t heap_in_use_bytes = 0;  // spans in use
+  std::uint64_t heap_free_bytes = 0;    // spans free, still resident
+  std::uint64_t stacks_bytes = 0;       // spans used for goroutine stacks
+  std::uint64_t runtime_bytes = 0;      // the runtime's own structures (mspan, mcache, buckets, GC)
+  std::optional<double> gc_cpu_fraction;
+};
+
+// ---------------------------------------------------------------- memory as the system sees it
+enum class LimitKind : std::uint8_t { cgroup, gomemlimit, machine, rlimit };
+struct MemoryLimit {
+  LimitKind kind = LimitKind::cgroup;
+  std::string path;  // of the cgroup
+  std::uint64_t bytes = 0;
+  std::uint64_t used_bytes = 0;  // what counts against it (cgroup: without inactive file pages)
+};
+struct MemoryFigures {
+  std::uint64_t time_ns = 0;
+  std::uint64_t vm_bytes = 0;
+  std::uint64_t rss_bytes = 0;
+  std::uint64_t shared_bytes = 0;
+  std::uint64_t swap_bytes = 0;
+  std::uint64_t rss_anon_bytes = 0;
+  std::uint64_t rss_file_bytes = 0;
+  std::uint64_t rss_shmem_bytes = 0;
+  std::uint64_t machine_bytes = 0;
+  std::uint64_t threads = 0;
+  std::uint64_t open_files = 0;
+  std::uint64_t cpu_ns = 0;  // user + system of the target, since its start
+  std::vector<MemoryLimit> limits;
+};
+
+using Record =
+    std::variant<LocationRecord, StackRecord, SessionStart, SessionEnd, TargetInfo, SourceState, Gap, Loss,
+                 GoroutineState, GoroutinesGone, Snapshot, WaitObjectHolders, Birth, Park, End, AllocationSample,
+                 AllocationFates, ProbeState, Overhead, HeapBucket, HeapProfile, HeapCounters, MemoryFigures>;
+
+// Where records go: a recorder, the model, or both. Called from one thread.
+class RecordSink {
+ public:
+  virtual ~RecordSink() = default;
+  virtual void accept(const Record& record) = 0;
+};
+
+}  // namespace gotrace

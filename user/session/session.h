@@ -1,0 +1,50 @@
+// Session: wires a source of records to a recorder, the model, the detectors and a report, in one visible order.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "detect/analysis.h"
+#include "records/record.h"
+
+namespace gotrace::session {
+
+struct LiveOptions {
+  pid_t pid = 0;
+  std::uint64_t duration_ns = 0;  // 0: until asked to stop
+  std::uint64_t interval_ns = 1'000'000'000;
+  std::uint64_t stuck_after_ns = 300'000'000'000;
+  double max_overhead = 0.01;
+  std::string max_overhead_text = "1%";
+  std::string probes = "auto";
+  std::uint64_t buffer_bytes = 8U << 20;
+  std::string record_path;  // empty: no trace kept
+  bool replace = false;
+};
+
+enum class Request : std::uint8_t { none, stop, stop_now, report, suspend };
+
+struct LiveCallbacks {
+  std::function<void(const std::string&)> warn;                   // one line, without prefix
+  std::function<void(const detect::Analysis&)> on_interval;       // a screen may be drawn; may be empty
+  std::function<void(const detect::Analysis&)> on_report_request; // SIGUSR1
+  std::function<Request(std::uint64_t wait_ns)> wait;             // sleeps up to wait_ns, returns early on a request
+};
+
+// Runs a live session to its end; the analysis is that of all its records. An Error only when nothing could be seen.
+[[nodiscard]] Result<detect::Analysis> run_live(const LiveOptions& options, const LiveCallbacks& callbacks);
+
+struct Replay {
+  detect::Analysis analysis;
+  std::string trouble;  // one line when the trace is damaged or ends early; else empty
+};
+// The report of a trace: the same records through the same model. `stuck_after_ns` overrides what was recorded.
+[[nodiscard]] Result<Replay> replay(const std::string& path, std::optional<std::uint64_t> stuck_after_ns);
+
+}  // namespace gotrace::session
