@@ -1,0 +1,185 @@
+#include <catch2/catch.hpp>
+
+#include <deque>
+
+#include "detect/analyze.h"
+#include "detect/goroutines.h"
+#include "scenario.h"
+
+using gotrace::test::Scenario;
+using namespace gotrace;
+using namespace gotrace::detect;
+
+namespace {
+
+struct Places {
+  explicit Places(Scenario& s, std::uint8_t wait = 2)
+      : reason(wait),
+        created(s.location("main.(*API).quote", 88)),
+        parked(s.stack({s.location("runtime.gopark", 1, true), s.location("main.(*API).quote.func1", 91)})) {}
+  std::uint8_t reason;
+  LocationId created;
+  StackId parked;
+};
+
+// A leak of `rate` goroutines a second since the process began, watched for ten seconds.
+Analysis steady_leak(Scenario& s, const Places& p, double age, double rate) {
+  for (int i = 0; i < age * rate; ++i) s.start(p.created, p.parked, p.reason, 0xc000 + 8U * static_cast<unsigned>(i));
+  double owed = 0;
+  for (int look = 0; look < 21; ++look) {
+    s.look();
+    s.pass(0.5);
+    for (owed += rate / 2; owed >= 1; owed -= 1) s.start(p.created, p.parked, p.reason, 0xd000);
+  }
+  return analyze(s.model);
+}
+
+const Finding* only_goroutine_finding(const Analysis& analysis) {
+  REQUIRE(analysis.findings.size() == 1);
+  CHECK(analysis.findings[0].kind == "goroutine-leak");
+  return &analysis.findings[0];
+}
+
+}  // namespace
+
+TEST_CASE("a steady leak is leaking, on the go statement's line, at its rate") {
+  Scenario s(100);
+  const Places p(s);
+  const auto analysis = steady_leak(s, p, 100, 5);
+  const Finding* finding = only_goroutine_finding(analysis);
+  CHECK(finding->verdict == Verdict::leaking);
+  CHECK(finding->where->line == 88);
+  CHECK(finding->blocked_at->line == 91);
+  CHECK(finding->wait_reason == "chan send");
+  CHECK(finding->growth->value == Approx(5).epsilon(0.1));
+  CHECK(analysis.summary.verdict == SummaryVerdict::leak);
+}
+
+TEST_CASE("a leak that began lately is suspected, not leaking") {
+  Scenario s(1000);
+  const Places p(s);
+  s.skip_goids(100000);
+  const auto analysis = steady_leak(s, p, 10, 5);
+  CHECK(only_goroutine_finding(analysis)->verdict == Verdict::suspected);
+}
+
+TEST_CASE("a pool that fills and stops is no leak") {
+  Scenario s(16);
+  const Places p(s);
+  for (int i = 0; i < 10; ++i) s.start(p.created, p.parked, 2);
+  s.skip_goids(1600);
+  for (int look = 0; look < 21; ++look) {
+    s.look();
+    s.pass(0.5);
+    s.skip_goids(50);
+    if (look < 12) {
+      s.start(p.created, p.parked, 2);
+      s.start(p.created, p.parked, 2);
+    }
+  }
+  for (const Finding& finding : analyze(s.model).findings) CHECK(finding.verdict == Verdict::suspected);
+}
+
+TEST_CASE("requests that come and go do not hide a slow leak") {
+  Scenario s(60);
+  const Places p(s);
+  const LocationId request = s.location("main.handle", 10);
+  std::deque<std::uint64_t> running;
+  for (int i = 0; i < 60; ++i) s.start(p.created, p.parked, 2), s.skip_goids(1000);
+  for (int look = 0; look < 21; ++look) {
+    s.look();
+    s.pass(0.5);
+    while (!running.empty()) s.end(running.front()), running.pop_front();
+    for (int i = 0; i < 200; ++i) running.push_back(s.start(request, p.parked, 4));
+    s.skip_goids(300);
+    s.start(p.created, p.parked, 2);
+  }
+  const auto analysis = analyze(s.model);
+  REQUIRE(analysis.findings.size() == 1);
+  CHECK(analysis.findings[0].where->line == 88);
+  CHECK(analysis.findings[0].growth->value == Approx(2).epsilon(0.1));
+}
+
+TEST_CASE("random walks of parked goroutines: at most one finding in 10,000 site-windows") {
+  std::mt19937 random(7);
+  int findings = 0;
+  constexpr int kWindows = 1000;
+  for (int window = 0; window < kWindows; ++window) {
+    Scenario s(100);
+    std::vector<Places> places;
+    for (int site = 0; site < 10; ++site) places.emplace_back(s);
+    // Places share names: give each its own line, or they would be one site.
+    for (int site = 0; site < 10; ++site) places[static_cast<std::size_t>(site)].created = s.location("main.walk", 100 + site);
+    std::vector<std::deque<std::uint64_t>> queues(10);
+    for (std::size_t site = 0; site < 10; ++site)
+      for (int i = 0; i < 100; ++i) queues[site].push_back(s.start(places[site].created, places[site].parked, 1, 0xc0));
+    for (int look = 0; look < 21; ++look) {
+      s.look();
+      s.pass(0.5);
+      for (std::size_t site = 0; site < 10; ++site) {
+        std::poisson_distribution<int> some(static_cast<double>(site + 1));
+        for (int i = some(random); i > 0; --i) queues[site].push_back(s.start(places[site].created, places[site].parked, 1, 0xc0));
+        for (int i = some(random); i > 0 && !queues[site].empty(); --i) s.end(queues[site].front()), queues[site].pop_front();
+      }
+    }
+    findings += static_cast<int>(analyze(s.model).findings.size());
+  }
+  CHECK(findings <= 1);
+}
+
+namespace {
+
+Analysis stuck(Scenario& s, const Places& p, bool own_channel, std::uint64_t parent_step) {
+  for (unsigned i = 0; i < 5000; ++i) {
+    s.start(p.created, p.parked, p.reason, own_channel ? 0xc000 + 96UL * i : 0xc000, 1 + parent_step * i);
+    s.skip_goids(parent_step);
+  }
+  s.look();
+  s.pass(400);
+  s.look();
+  s.pass(1);
+  s.look();
+  return analyze(s.model);
+}
+
+}  // namespace
+
+TEST_CASE("5,000 that stopped growing are suspected, with their age") {
+  Scenario s(5000);
+  const Places p(s);
+  const auto analysis = stuck(s, p, true, 2);
+  const Finding* finding = only_goroutine_finding(analysis);
+  CHECK(finding->verdict == Verdict::suspected);
+  CHECK(finding->count == 5000U);
+  CHECK(finding->since_seconds_at_least.value() >= 400);
+}
+
+TEST_CASE("a pool on one channel is no finding") {
+  Scenario s(5000);
+  const Places p(s, 1);
+  CHECK(stuck(s, p, false, 0).findings.empty());
+}
+
+TEST_CASE("a pool with a channel each is cleared by who holds them and how they came to be") {
+  Scenario s(5000);
+  const Places p(s, 1);
+  CHECK(stuck(s, p, true, 0).findings.size() == 1);
+  const auto cohorts = cohorts_to_check(s.model);
+  REQUIRE(cohorts.size() == 1);
+  CHECK(cohorts[0].cohort_goids.size() == 5000);
+  for (const auto& waiter : cohorts[0].waiters) {
+    WaitObjectHolders holders;
+    holders.goid = waiter.goid;
+    holders.address = waiter.address;
+    holders.heap_objects = 1;
+    holders.held_heap_objects = 1;
+    s.model.accept(holders);
+  }
+  CHECK(analyze(s.model).findings.empty());
+}
+
+TEST_CASE("senders on one channel are a backlog that nobody reads, not a pool") {
+  Scenario s(5000);
+  const Places p(s, 2);
+  CHECK(stuck(s, p, false, 2).findings.size() == 1);
+}

@@ -1,0 +1,158 @@
+#include "detect/analyze.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "detect/detector.h"
+#include "detect/frames.h"
+#include "detect/heap_parts.h"
+#include "detect/memory.h"
+
+namespace gotrace::detect {
+namespace {
+
+double elapsed(std::uint64_t begin_ns, std::uint64_t end_ns) {
+  return end_ns > begin_ns ? static_cast<double>(end_ns - begin_ns) / 1e9 : 0;
+}
+
+void add_session(const model::Model& model, Analysis& out) {
+  if (model.session()) out.session = *model.session();
+  out.end = model.end();
+  out.target = model.target();
+  for (const auto& [name, state] : model.sources()) out.sources.push_back(state);
+  out.gaps = model.gaps();
+  out.overhead = model.overhead();
+  out.loss = model.losses();
+  if (model.heap().evicted() > 0) out.loss["model_evictions"] += model.heap().evicted();
+  for (const auto& [symbol, state] : model.probes())
+    out.probes.push_back(
+        {state, static_cast<double>(state.attached_ns) / 1e9, static_cast<double>(state.window_ns) / 1e9});
+  out.snapshots = {model.goroutines().look_count(), model.goroutines().last_read_ns(), model.goroutines().max_read_ns()};
+  if (model.heap().profile())
+    out.heap_profile = {model.heap().profile_looks(), model.heap().profile()->rate, model.heap().profile()->buckets};
+  out.window.start_wall_ns = out.session.wall_ns;
+  out.window.seconds = elapsed(out.session.time_ns, model.latest_ns());
+  out.window.complete = model.end().has_value();
+  if (model.end()) out.window.end = model.end()->reason;
+  if (model.heap().first() && model.heap().last())
+    out.window.gc_cycles = model.heap().last()->gc_cycles - model.heap().first()->gc_cycles;
+}
+
+void add_goroutines(const model::Model& model, const GoroutineJudgement& judged, Analysis& out) {
+  const auto& table = model.goroutines();
+  if (table.looks().empty()) return;
+  Goroutines& goroutines = out.goroutines;
+  goroutines.total = table.alive().size();
+  constexpr std::size_t kShown = 4;
+  const auto& looks = table.looks();
+  for (std::size_t i = 0; i < std::min(kShown, looks.size()); ++i)
+    goroutines.totals.push_back(looks[looks.size() <= kShown ? i : i * (looks.size() - 1) / (kShown - 1)].goroutines);
+  for (const auto& [goid, goroutine] : table.alive()) ++goroutines.by_status[to_string(goroutine.state.status)];
+  goroutines.trend = judged.total_trend;
+  for (const SiteJudgement& site : judged.sites)
+    if (site.site.count > 0 || site.site.trend == Trend::growing) goroutines.sites.push_back(site.site);
+  std::stable_sort(goroutines.sites.begin(), goroutines.sites.end(),
+                   [](const auto& a, const auto& b) { return a.count > b.count; });
+  const double stuck_after = static_cast<double>(out.session.stuck_after_ns) / 1e9;
+  for (const GroupJudgement& group : judged.groups) {
+    goroutines.groups.push_back(group.group);
+    if (group.group.newest_seconds_at_least.value_or(0) < stuck_after || stuck_after <= 0) continue;
+    goroutines.stuck += group.group.count;
+    ++goroutines.stuck_places;
+  }
+  std::stable_sort(goroutines.groups.begin(), goroutines.groups.end(), [](const auto& a, const auto& b) {
+    return (a.verdict >= Verdict::suspected) > (b.verdict >= Verdict::suspected);
+  });
+}
+
+std::string reason_of(const Analysis& out, std::string_view source, std::string fallback) {
+  for (const SourceState& state : out.sources)
+    if (state.name == source && state.status != SourceStatus::on && !state.reason.empty()) return state.reason;
+  return fallback;
+}
+
+void check(Analysis& out, std::string name, bool done, std::string reason, std::string fix) {
+  if (done) {
+    out.summary.checked.push_back(std::move(name));
+  } else {
+    out.summary.not_checked.push_back({std::move(name), std::move(reason), std::move(fix)});
+  }
+}
+
+void add_checks(const model::Model& model, const Judgements& judgements, Analysis& out) {
+  constexpr auto longer = "look longer: --duration 60s";
+  const auto looks = model.goroutines().look_count();
+  const std::string no_looks = reason_of(out, "snapshots", "too few looks at the goroutines");
+  check(out, "goroutine-growth", looks >= 6, no_looks, longer);
+  check(out, "goroutine-stuck", looks >= 2, no_looks, longer);
+  const HeapJudgement& heap = judgements.heap;
+  const bool judged = heap.basis != GrowthBasis::none;
+  const std::string no_heap = reason_of(out, "heap-counters", heap.why_not);
+  check(out, "heap-growth", judged, no_heap, longer);
+  const bool attributed = judged && heap.sites_known;
+  check(out, "call-site-growth", attributed,
+        judged ? reason_of(out, "heap-profile", "nothing told which line allocates: no probes, no heap profile") : no_heap,
+        longer);
+  check(out, "outside-heap", model.memory().size() >= 5, "too few looks at the process's memory", longer);
+}
+
+// What would have stood out: a leak is called growing from about 17 events on (p < 2e-5 for a Poisson count).
+void add_floors(const model::Model& model, const Judgements& judgements, Analysis& out) {
+  constexpr double kEventsToSee = 17;
+  const auto& blocks = model.goroutines().blocks();
+  if (!blocks.empty()) {
+    const double watched = elapsed(blocks.front().begin_ns, blocks.back().end_ns);
+    if (watched > 0) out.summary.floor_goroutines_per_second = kEventsToSee / watched;
+  }
+  if (judgements.heap.basis != GrowthBasis::gc_steps) return;
+  // The noise of the whole live heap bounds what any size class can hide.
+  const Rate& rate = judgements.heap.heap.rate;
+  const double half = (rate.high - rate.low) / 2;
+  out.summary.floor_heap_bytes_per_second = std::max(kMaterialBytesPerSecond, 2 * half);
+}
+
+void conclude(Analysis& out) {
+  Verdict worst = Verdict::unknown;
+  for (const Finding& finding : out.findings) worst = std::max(worst, finding.verdict);
+  out.summary.verdict = worst >= Verdict::leaking           ? SummaryVerdict::leak
+                        : worst == Verdict::suspected       ? SummaryVerdict::suspected
+                        : out.summary.not_checked.empty()   ? SummaryVerdict::none_seen
+                                                            : SummaryVerdict::insufficient_data;
+}
+
+void add_findings(const model::Model& model, const Judgements& judgements, Analysis& out) {
+  for (const Detector detector : detectors()) {
+    auto some = detector(model, judgements);
+    out.findings.insert(out.findings.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
+  }
+  std::stable_sort(out.findings.begin(), out.findings.end(), [](const Finding& a, const Finding& b) {
+    const auto key = [](const Finding& f) {
+      return std::tuple(f.verdict, f.bytes.value_or(0), f.count.value_or(0));
+    };
+    return key(a) > key(b);
+  });
+  UniqueIds ids;
+  for (Finding& finding : out.findings) finding.id = ids.claim(finding.id);
+}
+
+}  // namespace
+
+Analysis analyze(const model::Model& model) {
+  Analysis out;
+  add_session(model, out);
+  Judgements judgements;
+  judgements.goroutines = judge_goroutines(model);
+  judgements.heap = judge_heap(model);
+  add_goroutines(model, judgements.goroutines, out);
+  for (const SiteGrowth& site : judgements.heap.sites) out.call_sites.push_back(site.call_site);
+  out.memory = judge_memory(model, judgements);
+  add_findings(model, judgements, out);
+  add_checks(model, judgements, out);
+  add_floors(model, judgements, out);
+  conclude(out);
+  return out;
+}
+
+}  // namespace gotrace::detect

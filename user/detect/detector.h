@@ -1,0 +1,25 @@
+// A detector: tables -> findings, one file a kind of leak, pure. A new one is one new file and one line in detectors.cpp.
+#pragma once
+
+#include <vector>
+
+#include "detect/analysis.h"
+#include "detect/goroutines.h"
+#include "detect/heap.h"
+#include "model/model.h"
+
+namespace gotrace::detect {
+
+struct Judgements {
+  GoroutineJudgement goroutines;
+  HeapJudgement heap;
+};
+
+using Detector = std::vector<Finding> (*)(const model::Model& model, const Judgements& judgements);
+[[nodiscard]] const std::vector<Detector>& detectors();
+
+[[nodiscard]] std::vector<Finding> find_growing_goroutines(const model::Model& model, const Judgements& judgements);
+[[nodiscard]] std::vector<Finding> find_stuck_goroutines(const model::Model& model, const Judgements& judgements);
+[[nodiscard]] std::vector<Finding> find_growing_call_sites(const model::Model& model, const Judgements& judgements);
+
+}  // namespace gotrace::detect

@@ -1,0 +1,125 @@
+// Growth of the size classes: the allocator's own counters after each GC, exact.
+#include <algorithm>
+#include <cmath>
+
+#include "detect/heap_parts.h"
+
+namespace gotrace::detect {
+namespace {
+
+constexpr std::size_t kEnoughSteps = 5;   // GCs, less one, for judging their steps
+constexpr double kLeastAllocations = 20;  // to say what survives
+constexpr double kAllSurvive = 0.9;       // of what one GC saw
+constexpr double kMostSurvive = 0.6;      // between each two GCs
+
+double seconds(std::uint64_t from_ns, std::uint64_t to_ns) {
+  return to_ns > from_ns ? static_cast<double>(to_ns - from_ns) / 1e9 : 0;
+}
+
+std::vector<Step> steps_between(const std::vector<model::GcPoint>& points, std::size_t size_class, double unit) {
+  std::vector<Step> steps;
+  for (std::size_t i = 1; i < points.size(); ++i) {
+    steps.push_back({seconds(points[i - 1].time_ns, points[i].time_ns),
+                     (points[i].live[size_class] - points[i - 1].live[size_class]) * unit, 0});
+  }
+  return steps;
+}
+
+double allocated(const HeapCounters& counters, std::size_t size_class) {
+  return static_cast<double>(size_class == 0 ? counters.large_allocated_bytes : counters.allocated[size_class]);
+}
+
+// Few GCs: what was allocated x what survives. One GC tells only of a heap in which (nearly) nothing is ever freed;
+// two or more tell what of the allocations between them stayed.
+void judge_by_survival(const model::HeapTable& heap, std::size_t size_class, double unit, ClassGrowth& judged) {
+  const auto& points = heap.points();
+  const double rate = judged.allocated_per_second;
+  const auto& last = points.back();
+  const double before = last.allocated[size_class];
+  const double after = allocated(*heap.last(), size_class) - before;
+  const double tail = seconds(last.time_ns, heap.last()->time_ns);
+  const bool still_allocates = tail < 1 || after * unit / tail > 0.25 * rate;
+  double least = before > kLeastAllocations ? last.live[size_class] / before : 0;
+  double value = rate * least;
+  judged.basis = GrowthBasis::survival;
+  judged.growth.trend = Trend::flat;
+  if (points.size() == 1) {
+    if (least < kAllSurvive) judged.growth.trend = least < 0.1 ? Trend::flat : Trend::unknown;
+    else if (still_allocates && rate > 0) judged.growth.trend = Trend::growing;
+  } else {
+    const auto& first = points.front();
+    const double made = before - first.allocated[size_class];
+    const double kept = last.live[size_class] - first.live[size_class];
+    for (std::size_t i = 1; i < points.size(); ++i) {
+      const double some = points[i].allocated[size_class] - points[i - 1].allocated[size_class];
+      const double stayed = points[i].live[size_class] - points[i - 1].live[size_class];
+      least = std::min(least, some > kLeastAllocations ? stayed / some : 0);
+    }
+    value = kept * unit / std::max(1e-9, seconds(first.time_ns, last.time_ns));
+    if (least >= kMostSurvive && made > kLeastAllocations && still_allocates) judged.growth.trend = Trend::growing;
+    else if (kept > 0.1 * made) judged.growth.trend = Trend::unknown;
+  }
+  // Between GCs the truth may be anything from what surely survives to all that is allocated.
+  judged.growth.rate = {value, value * std::min(1.0, std::max(0.0, least)), std::max(value, rate)};
+  if (judged.growth.trend == Trend::flat) judged.growth.rate.low = std::min(0.0, judged.growth.rate.low);
+}
+
+ClassGrowth judge_class(const model::Model& model, std::size_t size_class, double unit) {
+  const auto& heap = model.heap();
+  ClassGrowth judged;
+  const double watched = seconds(heap.first()->time_ns, heap.last()->time_ns);
+  if (watched <= 0 || heap.points().empty()) return judged;
+  judged.allocated_per_second =
+      (allocated(*heap.last(), size_class) - allocated(*heap.first(), size_class)) * unit / watched;
+  const auto& first = heap.points().front();
+  judged.live_bytes = heap.points().back().live[size_class] * unit;
+  judged.live_at_attach = first.live[size_class] * unit;
+  if (model.target()) judged.seconds_at_attach = seconds(model.target()->started_ns, first.time_ns);
+  if (heap.points().size() > kEnoughSteps) {
+    judged.basis = GrowthBasis::gc_steps;
+    judged.growth = judge_steps(merge_steps(steps_between(heap.points(), size_class, unit), 20));
+  } else {
+    judge_by_survival(heap, size_class, unit, judged);
+  }
+  return judged;
+}
+
+Growth judge_whole_heap(const std::vector<model::GcPoint>& points, const std::vector<std::uint32_t>& sizes) {
+  std::vector<Step> steps;
+  for (std::size_t i = 1; i < points.size(); ++i)
+    steps.push_back({seconds(points[i - 1].time_ns, points[i].time_ns),
+                     live_bytes(points[i], sizes) - live_bytes(points[i - 1], sizes), 0});
+  return judge_steps(merge_steps(steps, 20));
+}
+
+}  // namespace
+
+double live_bytes(const model::GcPoint& point, const std::vector<std::uint32_t>& sizes) {
+  double sum = point.live[0];
+  for (std::size_t i = 1; i < kSizeClasses && i < sizes.size(); ++i) sum += point.live[i] * sizes[i];
+  return sum;
+}
+
+void judge_classes(const model::Model& model, HeapJudgement& judgement) {
+  const auto& heap = model.heap();
+  if (!heap.last() || !heap.last()->by_class || !model.target()) {
+    judgement.why_not = "the allocator's counters of this Go version could not be read";
+    return;
+  }
+  judgement.gcs = static_cast<std::uint32_t>(heap.points().size());
+  if (heap.points().empty()) {
+    judgement.why_not = model.target()->gogc_percent.value_or(100) < 0
+                            ? "the garbage collector is off (GOGC=off), so nothing tells what is still in use"
+                            : "no garbage collection was completed while we looked";
+    return;
+  }
+  const auto& sizes = model.target()->size_classes;
+  for (std::size_t i = 0; i < kSizeClasses; ++i) {
+    const double unit = i == 0 ? 1 : i < sizes.size() ? sizes[i] : 0;
+    judgement.classes[i] = judge_class(model, i, unit);
+  }
+  judgement.basis = heap.points().size() > kEnoughSteps ? GrowthBasis::gc_steps : GrowthBasis::survival;
+  judgement.heap = judge_whole_heap(heap.points(), sizes);
+}
+
+}  // namespace gotrace::detect

@@ -1,0 +1,59 @@
+#include "model/model.h"
+
+#include <algorithm>
+
+namespace gotrace::model {
+
+void Model::accept(const Record& record) {
+  std::visit([this](const auto& one) { apply_one(one); }, record);
+}
+
+void Model::apply_one(const SessionStart& record) {
+  session_ = record;
+  saw(record.time_ns);
+}
+
+void Model::apply_one(const SessionEnd& record) {
+  end_ = record;
+  saw(record.time_ns);
+}
+
+void Model::apply_one(const SourceState& record) { sources_[record.name] = record; }
+
+void Model::apply_one(const Snapshot& record) {
+  goroutines_.apply(record);
+  saw(record.time_ns);
+}
+
+void Model::apply_one(const Birth& record) {
+  ++births_;
+  goroutines_.apply(record);
+  saw(record.time_ns);
+}
+
+void Model::apply_one(const Park& record) {
+  ++parks_;
+  saw(record.time_ns);
+}
+
+void Model::apply_one(const End& record) {
+  ++ends_;
+  saw(record.time_ns);
+}
+
+void Model::apply_one(const HeapCounters& record) {
+  heap_.apply(record);
+  saw(record.time_ns);
+}
+
+void Model::apply_one(const MemoryFigures& record) {
+  memory_.push_back(record);
+  saw(record.time_ns);
+  if (memory_.size() <= kMostMemoryFigures) return;
+  std::vector<MemoryFigures> kept;
+  for (std::size_t i = 0; i < memory_.size(); i += 2) kept.push_back(memory_[i]);
+  if (kept.back().time_ns != memory_.back().time_ns) kept.push_back(memory_.back());
+  memory_ = std::move(kept);
+}
+
+}  // namespace gotrace::model
