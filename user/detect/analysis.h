@@ -193,6 +193,8 @@ struct Analysis {
   Goroutines goroutines;
   std::vector<CallSite> call_sites;  // growing first, then by live bytes
   std::vector<Finding> findings;     // worst first
+  // Set when a replay judged with another --stuck-after than the one recorded (session.stuck_after_ns is then the new).
+  std::optional<std::uint64_t> recorded_stuck_after_ns;
 };
 
 // Words of the JSON contract.

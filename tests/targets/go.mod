@@ -1,0 +1,3 @@
+module gotrace-leak.test/targets
+
+go 1.15
