@@ -227,21 +227,21 @@ int parks(struct pt_regs *regs) {
   return 0;
 }
 
-static __always_inline void read_span(struct gotrace_refill *refill, struct hit *hit) {
-  __u64 cache_slot = refill->mcache + settings.mcache_alloc + 8ULL * refill->span_class;
-  __u64 span = 0, start = 0, bits = 0;
-  __u32 sweepgen = 0;
-  int ok = read_word(cache_slot, &span) && read_word(span + settings.span_start, &start) &&
-           read_word(span + settings.span_alloc_bits, &bits) &&
-           bpf_probe_read_user(&sweepgen, sizeof(sweepgen), (const void *)(span + settings.span_sweepgen)) == 0;
-  if (!ok) {
-    add(&hit->count->failed_reads, 1);
-    return;
-  }
+static __always_inline int read_span(struct gotrace_refill *refill) {
+  __u64 span = 0, bits = 0;
+  __u32 size = settings.span_size;
+  if (size > GOTRACE_SPAN_BYTES) return 0;
+  if (!read_word(refill->mcache + settings.mcache_alloc + 8ULL * refill->span_class, &span)) return 0;
+  if (bpf_probe_read_user(refill->span_bytes, size, (const void *)span) != 0) return 0;
+  if (!read_word(span + settings.span_alloc_bits, &bits)) return 0;
   refill->span = span;
-  refill->span_start = start;
-  refill->alloc_bits = bits;
-  refill->sweepgen = sweepgen;
+  if (bits == 0) return 1;  /* runtime.emptymspan */
+  if (bpf_probe_read_user(refill->bits, GOTRACE_BITS_BYTES, (const void *)bits) == 0) {
+    refill->bits_count = GOTRACE_BITS_BYTES;
+  } else if (bpf_probe_read_user(refill->bits, 8, (const void *)bits) == 0) {
+    refill->bits_count = 8;  /* bits are handed out by 8 bytes; these may be the last of their page */
+  }
+  return 1;
 }
 
 /* func (c *mcache) refill(spc spanClass) */
@@ -258,10 +258,8 @@ int refills(struct pt_regs *regs) {
     refill->mcache = regs->rax;
     refill->span_class = regs->rbx & 0xff;
     refill->span = 0;
-    refill->span_start = 0;
-    refill->alloc_bits = 0;
-    refill->sweepgen = 0;
-    if (refill->span_class < settings.span_classes) read_span(refill, &hit);
+    refill->bits_count = 0;
+    if (refill->span_class < settings.span_classes && !read_span(refill)) add(&hit.count->failed_reads, 1);
     bpf_ringbuf_submit(refill, BPF_RB_NO_WAKEUP);
   }
   end(&hit);

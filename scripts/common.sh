@@ -22,6 +22,7 @@ need_root() {
 configure_preset() {
   if command -v ccache >/dev/null; then
     export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache
+    export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 # what one preset compiled serves another with the same options
   fi
   (cd "$root" && cmake --preset "$1")
 }

@@ -4,7 +4,7 @@
 For each toolchain a small program that links what it takes is built and its DWARF is read with gdb; the fields named
 below are written out. A field that a version does not have is left out of its row.
 
-  scripts/layouts.py --toolchains DIR            DIR/VERSION/usr/lib/go-VERSION/bin/go, as scripts/setup.sh leaves them
+  scripts/layouts.py --toolchains DIR            DIR/VERSION/usr/lib/go-VERSION/bin/go, as scripts/toolchains.sh leaves them
   scripts/layouts.py --toolchains DIR --check    fail when the files in the tree differ from what would be written
   --dumps DIR                                    keep (and, with --reuse, use) the raw gdb dumps, DIR/layout-VERSION.json
 
@@ -314,7 +314,7 @@ def clang_format(text, name):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--toolchains", default="/var/cache/gotrace-leak/go")
+    parser.add_argument("--toolchains", default=os.environ.get("GOTRACE_TOOLCHAINS", "/var/cache/gotrace-leak/go"))
     parser.add_argument("--dumps", help="directory of the raw dumps")
     parser.add_argument("--reuse", action="store_true", help="use dumps that exist instead of building")
     parser.add_argument("--check", action="store_true")

@@ -50,14 +50,19 @@ struct gotrace_allocation { /* GOTRACE_LARGE, GOTRACE_MALLOC */
   struct gotrace_event event;
   gotrace_u64 size;
 };
+#define GOTRACE_SPAN_BYTES 176 /* sizeof(runtime.mspan) is 136 to 168 */
+#define GOTRACE_BITS_BYTES 32
+
+/* The span that is replaced: the previous refill of this mcache and class installed it. Copied here and now, since a GC
+ * may sweep it before user space looks. */
 struct gotrace_refill {
   struct gotrace_event event;
   gotrace_u64 mcache;
-  gotrace_u64 span;         /* the span that is replaced: the previous refill of this mcache and class installed it */
-  gotrace_u64 span_start;   /* span->startAddr; 0 for runtime.emptymspan */
-  gotrace_u64 alloc_bits;   /* span->allocBits */
-  gotrace_u32 sweepgen;     /* span->sweepgen */
-  gotrace_u32 span_class;   /* size class << 1 | noscan */
+  gotrace_u64 span;        /* its address; 0: could not be read, and nothing below is set but span_class */
+  gotrace_u32 span_class;  /* size class << 1 | noscan */
+  gotrace_u32 bits_count;  /* bytes of `bits` that were read */
+  unsigned char span_bytes[GOTRACE_SPAN_BYTES];
+  unsigned char bits[GOTRACE_BITS_BYTES]; /* the first of *span->allocBits */
 };
 /* Comes before the first event that carries its hash, and may come again. */
 struct gotrace_stack {
@@ -89,10 +94,10 @@ struct gotrace_settings {
   gotrace_u32 goid_offset;       /* runtime.g.goid */
   gotrace_u32 mcache_alloc;      /* runtime.mcache.alloc */
   gotrace_u32 span_classes;      /* length of that array; 0: unknown, don't look at spans */
-  gotrace_u32 span_start;        /* runtime.mspan.startAddr */
+  gotrace_u32 span_size;         /* sizeof(runtime.mspan), at most GOTRACE_SPAN_BYTES */
   gotrace_u32 span_alloc_bits;   /* runtime.mspan.allocBits */
-  gotrace_u32 span_sweepgen;     /* runtime.mspan.sweepgen */
   gotrace_u32 drop_taken;        /* bit per probe: it sits on a `jbe`; a hit with the branch taken comes again */
+  gotrace_u32 reserved;
   gotrace_u64 malloc_begin;      /* code of runtime.mallocgc: calls of its kin from there are already counted */
   gotrace_u64 malloc_end;
 };

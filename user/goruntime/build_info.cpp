@@ -1,14 +1,13 @@
 #include "goruntime/build_info.h"
 
 #include <elf.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <string>
 #include <vector>
-
-#include <fmt/format.h>
 
 namespace gotrace::goruntime {
 namespace {
@@ -141,11 +140,16 @@ std::string build_id(const process::ElfImage& image) {
 
 std::string architecture(std::uint16_t machine) {
   switch (machine) {
-    case EM_X86_64: return "amd64";
-    case EM_AARCH64: return "arm64";
-    case EM_RISCV: return "riscv64";
-    case EM_PPC64: return "ppc64le";
-    default: return fmt::format("ELF machine {}", machine);
+    case EM_X86_64:
+      return "amd64";
+    case EM_AARCH64:
+      return "arm64";
+    case EM_RISCV:
+      return "riscv64";
+    case EM_PPC64:
+      return "ppc64le";
+    default:
+      return fmt::format("ELF machine {}", machine);
   }
 }
 

@@ -1,13 +1,13 @@
 // Each recipe is one row: the global, the function whose code names it, and how it is told from the other operands. The
-// recipes use the kind of an operand and where it points, never an offset in the code. Checked against the symbol tables
-// of programs built with every Go release from 1.15 to 1.27 (tests/unit/goruntime/program_live_test.cpp).
+// recipes use the kind of an operand and where it points, never an offset in the code. Checked against the symbol
+// tables of programs built with every Go release from 1.15 to 1.27 (tests/unit/goruntime/program_live_test.cpp).
 #include "goruntime/globals.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "goruntime/instructions.h"
 

@@ -14,9 +14,9 @@
 namespace gotrace::goruntime {
 
 struct Globals {
-  std::map<std::string, std::uint64_t, std::less<>> found;    // name -> link-time address
-  std::map<std::string, std::string, std::less<>> missing;    // name -> why
-  std::size_t wait_reason_count = 0;                          // elements of waitReasonStrings; 0: unknown
+  std::map<std::string, std::uint64_t, std::less<>> found;  // name -> link-time address
+  std::map<std::string, std::string, std::less<>> missing;  // name -> why
+  std::size_t wait_reason_count = 0;                        // elements of waitReasonStrings; 0: unknown
 };
 
 // `code`: the machine code of a function as the file has it; may be nullopt. `image`: the file's bytes.

@@ -46,14 +46,19 @@ Kind kind_of(unsigned id, std::span<const cs_x86_op> operands) {
   const bool to_memory = operands[0].type == X86_OP_MEM;
   const bool from_memory = operands.size() > 1 && operands[1].type == X86_OP_MEM;
   switch (id) {
-    case X86_INS_MOV: return to_memory ? Kind::store : from_memory ? Kind::load : Kind::other;
-    case X86_INS_LEA: return Kind::address;
+    case X86_INS_MOV:
+      return to_memory ? Kind::store : from_memory ? Kind::load : Kind::other;
+    case X86_INS_LEA:
+      return Kind::address;
     case X86_INS_CMP:
       if (to_memory || from_memory) return Kind::compare;
       return operands.size() > 1 && operands[1].type == X86_OP_IMM ? Kind::compare_immediate : Kind::other;
-    case X86_INS_INC: return to_memory ? Kind::increment : Kind::other;
-    case X86_INS_XADD: return to_memory ? Kind::exchange_add : Kind::other;
-    default: return Kind::other;
+    case X86_INS_INC:
+      return to_memory ? Kind::increment : Kind::other;
+    case X86_INS_XADD:
+      return to_memory ? Kind::exchange_add : Kind::other;
+    default:
+      return Kind::other;
   }
 }
 

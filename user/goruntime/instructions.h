@@ -21,15 +21,15 @@ struct Instruction {
     other,
   };
   Kind kind = Kind::other;
-  std::uint8_t bits = 0;                 // of the operation
-  std::optional<std::uint64_t> target;   // link-time address of a RIP-relative operand
-  std::uint32_t result_register = 0;     // what lea writes; capstone's number
-  std::uint32_t base_register = 0;       // of a memory operand without displacement or index
-  std::int64_t immediate = 0;            // of compare_immediate
+  std::uint8_t bits = 0;                // of the operation
+  std::optional<std::uint64_t> target;  // link-time address of a RIP-relative operand
+  std::uint32_t result_register = 0;    // what lea writes; capstone's number
+  std::uint32_t base_register = 0;      // of a memory operand without displacement or index
+  std::int64_t immediate = 0;           // of compare_immediate
 };
 
-// `code` lies at link-time `address`. Decoding ends at the first bytes that are no instruction. Code beyond 64 KiB is not
-// looked at.
+// `code` lies at link-time `address`. Decoding ends at the first bytes that are no instruction. Code beyond 64 KiB is
+// not looked at.
 [[nodiscard]] std::vector<Instruction> decode(Bytes code, std::uint64_t address);
 
 }  // namespace gotrace::goruntime

@@ -792,7 +792,7 @@ struct Layout {
 // All rows, oldest first.
 [[nodiscard]] std::span<const Layout> layouts();
 
-// The row of Go 1.`minor`, or the nearest one (the older of two equally near). `exact`: it is that very version's.
+// The row of Go 1.`minor`, or the nearest one (the newer of two equally near). `exact`: it is that very version's.
 [[nodiscard]] const Layout& layout_for(int minor, bool& exact);
 
 }  // namespace gotrace::goruntime

@@ -44,10 +44,13 @@ std::vector<Table> find_tables(const process::ElfImage& image) {
 const Layout& row_for(PclnFormat format, const Layout& layout) {
   bool exact = false;
   switch (format) {
-    case PclnFormat::go12: return layout_for(15, exact);
+    case PclnFormat::go12:
+      return layout_for(15, exact);
     case PclnFormat::go116:
-    case PclnFormat::go118: return layout_for(19, exact);
-    case PclnFormat::go120: return layout.minor >= 21 ? layout : layout_for(21, exact);
+    case PclnFormat::go118:
+      return layout_for(19, exact);
+    case PclnFormat::go120:
+      return layout.minor >= 21 ? layout : layout_for(21, exact);
   }
   return layout;
 }
@@ -67,8 +70,8 @@ class Candidate {
     const std::uint64_t lowest = pointer(fields_.minpc);
     const std::uint64_t highest = pointer(fields_.maxpc);
     if (module.text > lowest || lowest > highest || lowest >= module.text_end) return std::nullopt;
-    module.table_size = pointer(fields_.pclntable) + load_or_zero<std::uint64_t>(bytes_, fields_.pclntable.offset + 8) -
-                        table_.address;
+    module.table_size =
+        pointer(fields_.pclntable) + load_or_zero<std::uint64_t>(bytes_, fields_.pclntable.offset + 8) - table_.address;
     if (!image.at(table_.address, module.table_size)) return std::nullopt;
     if (fields_.gofunc.present()) module.go_func = pointer(fields_.gofunc);
     module.noptrdata = range(fields_.noptrdata, fields_.enoptrdata);
@@ -131,7 +134,8 @@ std::optional<ModuleData> search_live(const process::ElfImage& image, process::R
   std::vector<std::byte> chunk(kChunk + kModuleDataBytes);
   const std::uint64_t size = image.contents(segment).size();
   for (std::uint64_t at = 0; at < size; at += kChunk) {
-    const auto part = std::span(chunk).first(static_cast<std::size_t>(std::min<std::uint64_t>(chunk.size(), size - at)));
+    const auto part =
+        std::span(chunk).first(static_cast<std::size_t>(std::min<std::uint64_t>(chunk.size(), size - at)));
     if (!memory.read(segment.address + bias + at, part)) continue;
     if (auto module = search(image, part, segment.address + at, tables, bias, layout)) return module;
   }

@@ -1,5 +1,5 @@
-// Finds Go's function table and the runtime's firstmoduledata in a program without symbols: the table by its header, the
-// module data as the place in writable memory that points to it. runtime/symtab.go (moduledata), Go 1.15 to 1.27.
+// Finds Go's function table and the runtime's firstmoduledata in a program without symbols: the table by its header,
+// the module data as the place in writable memory that points to it. runtime/symtab.go (moduledata), Go 1.15 to 1.27.
 #pragma once
 
 #include <array>

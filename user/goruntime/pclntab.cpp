@@ -1,10 +1,10 @@
 #include "goruntime/pclntab.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <string>
-
-#include <fmt/format.h>
 
 #include "goruntime/pclntab_shape.h"
 
@@ -17,21 +17,22 @@ constexpr std::string_view kUnknown = "?";
 
 std::optional<PclnFormat> format_of(std::uint32_t magic) {
   switch (magic) {
-    case 0xfffffffb: return PclnFormat::go12;   // 1.2 to 1.15
-    case 0xfffffffa: return PclnFormat::go116;  // 1.16, 1.17
-    case 0xfffffff0: return PclnFormat::go118;  // 1.18, 1.19
-    case 0xfffffff1: return PclnFormat::go120;  // 1.20 to 1.27 at least
-    default: return std::nullopt;
+    case 0xfffffffb:
+      return PclnFormat::go12;  // 1.2 to 1.15
+    case 0xfffffffa:
+      return PclnFormat::go116;  // 1.16, 1.17
+    case 0xfffffff0:
+      return PclnFormat::go118;  // 1.18, 1.19
+    case 0xfffffff1:
+      return PclnFormat::go120;  // 1.20 to 1.27 at least
+    default:
+      return std::nullopt;
   }
 }
 
-std::uint32_t hash_of(std::string_view name) {
-  return static_cast<std::uint32_t>(std::hash<std::string_view>{}(name));
-}
+std::uint32_t hash_of(std::string_view name) { return static_cast<std::uint32_t>(std::hash<std::string_view>{}(name)); }
 
-Error damaged(std::string_view how) {
-  return failure(fmt::format("its function table (pclntab) is damaged: {}", how));
-}
+Error damaged(std::string_view how) { return failure(fmt::format("its function table (pclntab) is damaged: {}", how)); }
 
 }  // namespace
 
@@ -72,10 +73,14 @@ const PclnTable::Shape& PclnTable::shape_of(PclnFormat format) {
   static constexpr Shape kGo118{false, 4, 16, 20, 24, 28, 32, 36, 39, 40, false, 3, 20, 2, 12, 16};
   static constexpr Shape kGo120{false, 4, 16, 20, 24, 28, 32, 40, 43, 44, false, 3, 16, 0, 4, 8};
   switch (format) {
-    case PclnFormat::go12: return kGo12;
-    case PclnFormat::go116: return kGo116;
-    case PclnFormat::go118: return kGo118;
-    case PclnFormat::go120: return kGo120;
+    case PclnFormat::go12:
+      return kGo12;
+    case PclnFormat::go116:
+      return kGo116;
+    case PclnFormat::go118:
+      return kGo118;
+    case PclnFormat::go120:
+      return kGo120;
   }
   return kGo120;
 }

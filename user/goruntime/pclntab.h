@@ -1,4 +1,5 @@
-// The reader of Go's function table (pclntab). Formats: runtime/symtab.go and cmd/link/internal/ld/pcln.go of each release.
+// The reader of Go's function table (pclntab). Formats: runtime/symtab.go and cmd/link/internal/ld/pcln.go of each
+// release.
 #pragma once
 
 #include <cstdint>
@@ -35,13 +36,13 @@ constexpr std::size_t kPclnHeaderSize = 72;
 using ImageReader = std::function<std::optional<Bytes>(std::uint64_t address, std::uint64_t size)>;
 
 struct PclnSource {
-  Bytes table;                       // begins with the header; must outlive the reader unless it is `owned`
-  std::vector<std::byte> owned;      // a copy from the process; if not empty, it is what is read
-  std::uint64_t text = 0;            // link-time, moduledata.text: what function entries count from since Go 1.18
-  std::uint64_t pointer_bias = 0;    // to be taken off pointers in the table (Go < 1.18 in a relocated copy)
-  std::uint64_t go_func = 0;         // link-time, moduledata.gofunc: what inline trees count from since Go 1.18
-  std::uint8_t wrapper_id = 0xff;    // funcID of wrapper functions; 0xff: unknown, none is hidden
-  ImageReader image;                 // for inline trees; may be empty: inlined calls are not expanded then
+  Bytes table;                     // begins with the header; must outlive the reader unless it is `owned`
+  std::vector<std::byte> owned;    // a copy from the process; if not empty, it is what is read
+  std::uint64_t text = 0;          // link-time, moduledata.text: what function entries count from since Go 1.18
+  std::uint64_t pointer_bias = 0;  // to be taken off pointers in the table (Go < 1.18 in a relocated copy)
+  std::uint64_t go_func = 0;       // link-time, moduledata.gofunc: what inline trees count from since Go 1.18
+  std::uint8_t wrapper_id = 0xff;  // funcID of wrapper functions; 0xff: unknown, none is hidden
+  ImageReader image;               // for inline trees; may be empty: inlined calls are not expanded then
 };
 
 // funcID of functions that Go's own traces hide, by Go's minor version; 0xff: not known.
@@ -71,8 +72,8 @@ class PclnTable final : public FunctionTable {
   [[nodiscard]] static const Shape& shape_of(PclnFormat format);
   [[nodiscard]] Status place_tables(const PclnHeader& header);
   [[nodiscard]] Status check_order() const;
-  [[nodiscard]] std::uint64_t entry(std::size_t index) const;   // index <= count_
-  [[nodiscard]] Bytes function(std::size_t index) const;        // its _func and what follows; empty when damaged
+  [[nodiscard]] std::uint64_t entry(std::size_t index) const;  // index <= count_
+  [[nodiscard]] Bytes function(std::size_t index) const;       // its _func and what follows; empty when damaged
   [[nodiscard]] std::string_view name_at(std::uint64_t offset) const;
   [[nodiscard]] FunctionRange range(std::size_t index) const;
   [[nodiscard]] std::optional<std::size_t> index_of(std::uint64_t pc) const;

@@ -8,8 +8,8 @@
 namespace gotrace::goruntime {
 namespace {
 
-constexpr std::uint32_t kPcDataInlineTree = 2;     // PCDATA_InlTreeIndex, 1.15 to 1.27
-constexpr std::uint64_t kMostSteps = 1 << 20;      // of one pc table
+constexpr std::uint32_t kPcDataInlineTree = 2;  // PCDATA_InlTreeIndex, 1.15 to 1.27
+constexpr std::uint64_t kMostSteps = 1 << 20;   // of one pc table
 constexpr std::size_t kDeepestInlining = 128;
 constexpr std::uint32_t kNoFunctionData = 0xffffffff;
 constexpr std::string_view kUnknown = "?";

@@ -9,13 +9,13 @@ namespace gotrace::goruntime {
 
 // runtime/runtime2.go (_func) and runtime/symtabinl.go (inlinedCall) of Go 1.15, 1.16, 1.18 and 1.20.
 struct PclnTable::Shape {
-  bool wide_entries;          // entries are 8-byte pointers; else 4-byte offsets from moduledata.text
-  std::uint8_t name;          // offsets in _func
-  std::uint8_t stack_delta;   // pcsp
-  std::uint8_t file;          // pcfile
-  std::uint8_t line;          // pcln
-  std::uint8_t pc_data_count; // npcdata
-  std::uint8_t unit;          // cuOffset; 0: the file number indexes the file table itself
+  bool wide_entries;           // entries are 8-byte pointers; else 4-byte offsets from moduledata.text
+  std::uint8_t name;           // offsets in _func
+  std::uint8_t stack_delta;    // pcsp
+  std::uint8_t file;           // pcfile
+  std::uint8_t line;           // pcln
+  std::uint8_t pc_data_count;  // npcdata
+  std::uint8_t unit;           // cuOffset; 0: the file number indexes the file table itself
   std::uint8_t function_id;
   std::uint8_t function_data_count;  // nfuncdata
   std::uint8_t size;                 // of _func; the pcdata array follows

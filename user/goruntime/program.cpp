@@ -1,14 +1,13 @@
 #include "goruntime/program.h"
 
 #include <elf.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <fstream>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "goruntime/build_info.h"
 #include "goruntime/globals.h"
@@ -22,8 +21,8 @@ namespace {
 
 constexpr std::uint64_t kLongestWaitReason = 128;
 
-// The entry point as the kernel tells it, less that of the file. Needs no name, device or inode of the file, all of which
-// may look different from inside a container (overlayfs).
+// The entry point as the kernel tells it, less that of the file. Needs no name, device or inode of the file, all of
+// which may look different from inside a container (overlayfs).
 std::optional<std::uint64_t> bias_by_entry(const process::Target& target, const process::ElfImage& image) {
   std::ifstream in(fmt::format("/proc/{}/auxv", target.pid()), std::ios::binary);
   Elf64_auxv_t entry{};
@@ -49,8 +48,8 @@ std::optional<std::uint64_t> bias_by_mapping(const process::Target& target, cons
   return std::nullopt;
 }
 
-// The code in the process is that of the file: the bias is right and the file is what runs. Compared is the start of the
-// first segment, the ELF header as a rule.
+// The code in the process is that of the file: the bias is right and the file is what runs. Compared is the start of
+// the first segment, the ELF header as a rule.
 bool fits(const process::Target& target, const process::ElfImage& image, std::uint64_t bias) {
   const process::Segment& first = image.segments().front();
   const Bytes in_file = image.contents(first).first(std::min<std::size_t>(image.contents(first).size(), 64));

@@ -60,16 +60,20 @@ Symbolizer::Symbolizer(const Program& program, RecordSink& sink)
 LocationId Symbolizer::location(process::Address address, bool is_return) {
   if (address == 0) return LocationId::none;
   const std::uint64_t pc = address - program_.load_bias() - (is_return ? 1 : 0);
-  const auto next = static_cast<LocationId>(locations_.size() + 1);
-  const auto [known, is_new] = locations_.try_emplace(pc, next);
-  if (!is_new) return known->second;
-  LocationRecord record{.id = next, .pc = pc, .frames = program_.functions().frames(pc)};
+  const auto known = locations_.find(pc);
+  return known != locations_.end() ? known->second : define(pc, pc, program_.functions().frames(pc));
+}
+
+LocationId Symbolizer::define(std::uint64_t key, std::uint64_t pc, std::vector<Frame> frames) {
+  const auto id = static_cast<LocationId>(locations_.size() + 1);
+  locations_.emplace(key, id);
+  LocationRecord record{.id = id, .pc = pc, .frames = std::move(frames)};
   if (record.frames.empty()) record.frames.push_back({.function = "?", .file = ""});
   for (Frame& frame : record.frames) {
     frame.standard_library = is_standard_library(frame, goroot_prefix_, program_.build_info());
   }
   sink_.accept(record);
-  return next;
+  return id;
 }
 
 StackId Symbolizer::stack(std::span<const process::Address> return_addresses, bool first_is_exact, bool truncated) {
@@ -79,6 +83,10 @@ StackId Symbolizer::stack(std::span<const process::Address> return_addresses, bo
     const LocationId id = location(return_addresses[i], i > 0 || !first_is_exact);
     if (id != LocationId::none) locations.push_back(id);
   }
+  return intern(std::move(locations), truncated);
+}
+
+StackId Symbolizer::intern(std::vector<LocationId> locations, bool truncated) {
   auto& known = truncated ? truncated_stacks_ : stacks_;
   const auto next = static_cast<StackId>(stacks_.size() + truncated_stacks_.size() + 1);
   const auto [place, is_new] = known.try_emplace(std::move(locations), next);

@@ -23,8 +23,15 @@ class Symbolizer {
   LocationId location(process::Address address, bool is_return);
   // `return_addresses`: run-time, innermost first. The first is an exact pc when `first_is_exact`.
   StackId stack(std::span<const process::Address> return_addresses, bool first_is_exact, bool truncated);
+  // As the heap profile keeps them: one return address for each logical frame, inlined or not, of which only the
+  // innermost function counts.
+  StackId logical_stack(std::span<const process::Address> return_addresses);
 
  private:
+  // Sends what `key` of locations_ stands for; `frames` may be empty.
+  LocationId define(std::uint64_t key, std::uint64_t pc, std::vector<Frame> frames);
+  StackId intern(std::vector<LocationId> locations, bool truncated);
+
   const Program& program_;
   RecordSink& sink_;
   std::string goroot_prefix_;  // of source files of the standard library; empty with -trimpath

@@ -1,5 +1,6 @@
 #include "goruntime/target_info.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,8 +8,6 @@
 #include <charconv>
 #include <fstream>
 #include <sstream>
-
-#include <fmt/format.h>
 
 namespace gotrace::goruntime {
 namespace {

@@ -7,7 +7,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +18,7 @@
 
 #include "base/unique_fd.h"
 #include "probe/attach.h"
+#include "probe/clock.h"
 
 // The first instruction of each is a site of one kind. The `jbe` is not taken: the stack pointer is not 0.
 asm(R"(
@@ -91,12 +91,6 @@ std::optional<std::uint64_t> offset_in_own_executable(std::uintptr_t address) {
   return search.offset;
 }
 
-std::uint64_t now_ns() {
-  timespec time{};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
-}
-
 struct Worker {  // what the child's thread needs; async-signal-safe calls only, our other threads may hold locks
   int channel = -1;
   Function function = nullptr;
@@ -106,9 +100,9 @@ int work(void* argument) {
   const auto& worker = *static_cast<const Worker*>(argument);
   char order = 0;
   while (read(worker.channel, &order, 1) == 1) {
-    const std::uint64_t begin = now_ns();
+    const std::uint64_t begin = clock_ns();
     for (int i = 0; i < kCalls; ++i) worker.function();
-    const std::uint64_t spent = now_ns() - begin;
+    const std::uint64_t spent = clock_ns() - begin;
     if (write(worker.channel, &spent, sizeof(spent)) != sizeof(spent)) break;
   }
   _exit(0);  // all of the child

@@ -9,7 +9,7 @@ static_assert(sizeof(gotrace_event) == 32);
 static_assert(sizeof(gotrace_birth) == 40);
 static_assert(sizeof(gotrace_park) == 40);
 static_assert(sizeof(gotrace_allocation) == 40);
-static_assert(sizeof(gotrace_refill) == 72);
+static_assert(sizeof(gotrace_refill) == 56 + GOTRACE_SPAN_BYTES + GOTRACE_BITS_BYTES);
 static_assert(sizeof(gotrace_stack) == 24 + 8 * GOTRACE_MAX_FRAMES);
 static_assert(offsetof(gotrace_stack, pc) == 24);
 

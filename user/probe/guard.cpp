@@ -130,6 +130,10 @@ std::string Guard::refusal(Group group) const {
   if (fits(state.share, 0) && config_.max_hits_per_second != 0) {
     return fmt::format("{:.0f} hits/s; the limit is {}", state.hits_per_second, config_.max_hits_per_second);
   }
+  if (fits(state.share, state.hits_per_second)) {
+    return fmt::format("{:.0f} hits/s would cost {:.2g} % of a core; too little of the limit of {:.3g} % is left",
+                       state.hits_per_second, 100 * state.share, 100 * config_.max_share);
+  }
   return fmt::format("{:.0f} hits/s would cost {:.2g} % of a core; the limit is {:.3g} %", state.hits_per_second,
                      100 * state.share, 100 * config_.max_share);
 }

@@ -1,32 +1,16 @@
 #include "probe/pairing.h"
 
 namespace gotrace::probe {
-namespace {
 
-constexpr std::uint32_t kCached = 3;  // a cached span's sweepgen is the heap's + 3 (runtime/mheap.go)
-
-// The span that a refill found in place; nothing when that is runtime.emptymspan: a GC has flushed the mcache since.
-std::optional<SpanClaim> claim_of(const gotrace_refill& refill) {
-  if (refill.span == 0 || refill.span_start == 0 || refill.alloc_bits == 0) return std::nullopt;
-  return SpanClaim{refill.span, refill.span_start, refill.alloc_bits, refill.sweepgen - kCached,
-                   static_cast<std::uint8_t>(refill.span_class)};
-}
-
-}  // namespace
-
-void Pairing::hit(const gotrace_refill& refill, StackId stack) {
-  const auto span_class = static_cast<std::uint8_t>(refill.span_class);
-  const CacheSlot slot{refill.mcache, span_class};
-  PendingSample sample{refill.event.time_ns, refill.event.goid, stack, slot, {}};
-  const Key key{refill.mcache, span_class};
+void Pairing::hit(const PendingSample& sample, const std::optional<FirstObject>& replaced) {
+  const Key key{sample.slot.mcache, sample.slot.span_class};
   const auto found = pending_.find(key);
   if (found != pending_.end()) {
-    found->second.provisional.reset();
-    settled_.push_back({std::exchange(found->second, sample), claim_of(refill), {}});
+    settled_.push_back({std::exchange(found->second, sample), replaced});
   } else if (pending_.size() < kMostPending) {
     pending_.emplace(key, sample);
   } else {
-    settled_.push_back({sample, {}, {}});
+    settled_.push_back({sample, {}});
   }
 }
 
@@ -34,7 +18,7 @@ void Pairing::confirm() {
   std::erase_if(pending_, [this](const auto& entry) {
     const PendingSample& sample = entry.second;
     if (!sample.provisional) return false;
-    settled_.push_back({sample, {}, sample.provisional});
+    settled_.push_back({sample, sample.provisional});
     return true;
   });
 }
@@ -56,13 +40,13 @@ void Pairing::looked(const CacheSlot& slot, const std::optional<FirstObject>& ob
     found->second.provisional = object;
     return;
   }
-  settled_.push_back({found->second, {}, {}});
+  settled_.push_back({found->second, {}});
   pending_.erase(found);
 }
 
 void Pairing::broken() {
-  for (auto& settled : settled_) settled.claim.reset(), settled.object.reset();
-  for (auto& [key, sample] : pending_) settled_.push_back({sample, {}, {}});
+  for (auto& settled : settled_) settled.object.reset();
+  for (auto& [key, sample] : pending_) settled_.push_back({sample, {}});
   pending_.clear();
 }
 

@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "gotrace/probe_events.h"
 #include "probe/spans.h"
 #include "records/record.h"
 
@@ -24,14 +23,13 @@ struct PendingSample {
 
 struct SettledSample {
   PendingSample sample;
-  std::optional<SpanClaim> claim;     // the span it got, as the next refill saw it
-  std::optional<FirstObject> object;  // known without a claim
+  std::optional<FirstObject> object;  // of the span that it got; nothing: not known
 };
 
 class Pairing {
  public:
-  // The sample before this one in the same slot is settled by it.
-  void hit(const gotrace_refill& refill, StackId stack);
+  // A refill; the sample before it in the same slot is settled by what it `replaced`.
+  void hit(const PendingSample& sample, const std::optional<FirstObject>& replaced);
   // Settles what has a provisional object: nothing came in between. Call after all hits of a drain.
   void confirm();
   // Samples older than `age_ns` that nothing settled yet and that were not looked at; for look() below.

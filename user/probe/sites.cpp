@@ -1,7 +1,6 @@
 #include "probe/sites.h"
 
 #include <capstone/capstone.h>
-#include <fmt/format.h>
 
 #include <memory>
 #include <vector>
@@ -9,7 +8,6 @@
 namespace gotrace::probe {
 namespace {
 
-constexpr int kFirstRegisterAbi = 17;  // ABIInternal on amd64: arguments and g in registers (Go 1.17)
 constexpr int kFirstPushPrologue = 21;  // cmd/internal/obj/x86: frames begin with push %rbp (Go 1.21)
 constexpr std::size_t kPrologueInstructions = 12;  // big frames check with up to eight (cmd/internal/obj/x86/obj6.go)
 constexpr std::size_t kPrologueBytes = 64;
@@ -57,11 +55,7 @@ bool may_precede_check(const Decoded& instruction) {
 }  // namespace
 
 Result<Site> choose_site(Bytes code, int go_minor) {
-  if (go_minor < kFirstRegisterAbi) {
-    return failure(fmt::format("Go 1.{} keeps g in thread-local storage and arguments on the stack, which probes do "
-                               "not read; goroutines and the heap profile are still read",
-                               go_minor));
-  }
+  if (go_minor < kFirstProbedMinor) return failure("this version of Go passes arguments on the stack");
   const auto instructions = decode_prologue(code);
   if (instructions.empty()) return failure("its first bytes are no machine code");
   if (instructions.front().pushes_frame_pointer) return Site{0, SiteKind::push_frame};

@@ -26,8 +26,11 @@ struct Site {
   friend bool operator==(const Site&, const Site&) = default;
 };
 
-// `code`: all of the function, from its entry. `go_minor`: 24 for Go 1.24; below 17 is an error, as are bytes that are
-// no code of a known shape (the text names what was seen).
+// ABIInternal on amd64, with g and arguments in registers, came with Go 1.17.
+constexpr int kFirstProbedMinor = 17;
+
+// `code`: all of the function, from its entry. `go_minor`: 24 for Go 1.24; at least kFirstProbedMinor. Bytes that are no
+// code of a known shape are an error.
 [[nodiscard]] Result<Site> choose_site(Bytes code, int go_minor);
 
 }  // namespace gotrace::probe

@@ -1,6 +1,6 @@
 #include "probe/spans.h"
 
-#include <bit>
+#include <algorithm>
 
 namespace gotrace::probe {
 namespace {
@@ -11,7 +11,7 @@ using process::ReadRequest;
 // runtime/sizeclasses.go: a span of 8-byte objects has 1024 slots, of which none has more.
 constexpr std::uint64_t kMostSlots = 1024;
 constexpr std::size_t kBitsBytes = kMostSlots / 8;
-constexpr std::uint32_t kMostSpanBytes = 512;  // sizeof(mspan) is 136..168 so far
+constexpr std::uint64_t kMostSmall = 32768;    // runtime/sizeclasses.go, _MaxSmallSize
 constexpr std::uint8_t kSpanInUse = 1;         // runtime/mheap.go, mSpanInUse
 constexpr std::uint32_t kCached = 3;           // sweepgen of a span in a mcache: the heap's + 3 (runtime/mheap.go)
 constexpr std::uint32_t kGenerationsPerCycle = 2;
@@ -34,13 +34,15 @@ std::vector<ReadRequest> requests_for(std::span<std::byte> buffer, std::size_t e
 }
 
 struct Slots {
-  std::uint64_t first_free = 0;  // == slots: none
+  std::optional<std::uint64_t> first_free;
   std::uint64_t free = 0;
 };
 
+// Of as many slots as there are bits for.
 Slots count_slots(Bytes bits, std::uint64_t slots) {
-  Slots result{slots, 0};
-  for (std::uint64_t i = 0; i < slots; ++i) {
+  Slots result;
+  const std::uint64_t known = std::min<std::uint64_t>(slots, 8 * bits.size());
+  for (std::uint64_t i = 0; i < known; ++i) {
     const auto byte = static_cast<std::uint8_t>(bits[i / 8]);
     if ((byte >> (i % 8)) & 1) continue;
     if (result.free++ == 0) result.first_free = i;
@@ -52,7 +54,7 @@ Slots count_slots(Bytes bits, std::uint64_t slots) {
 
 bool SpanLook::usable() const {
   const auto& span = layout_.mspan;
-  return layout_.mcache.alloc.present() && span.size > 0 && span.size <= kMostSpanBytes && span.startAddr.present() &&
+  return layout_.mcache.alloc.present() && span.size > 0 && span.size <= GOTRACE_SPAN_BYTES && span.startAddr.present() &&
          span.allocBits.present() && span.nelems.present() && span.elemsize.present() && span.sweepgen.present() &&
          span.spanclass.present() && span.state.present();
 }
@@ -71,6 +73,7 @@ std::optional<SpanLook::SpanFields> SpanLook::parse(Bytes bytes) const {
                     *bits,
                     *slots,
                     *size,
+                    number(bytes, span.allocCountBeforeCache),
                     static_cast<std::uint32_t>(*generation),
                     static_cast<std::uint8_t>(*span_class),
                     static_cast<std::uint8_t>(*state)};
@@ -88,43 +91,35 @@ std::vector<std::optional<SpanLook::SpanFields>> SpanLook::read_spans(std::span<
   return result;
 }
 
-std::vector<std::optional<FirstObject>> SpanLook::first_objects(std::span<const SpanClaim> claims) {
-  std::vector<std::optional<FirstObject>> result(claims.size());
-  if (!usable()) return result;
-  // The bits first, then the span: bits that the span still points at in the same generation are what they were.
-  std::vector<std::byte> buffer(claims.size() * kBitsBytes);
-  auto bits = requests_for(buffer, kBitsBytes);
-  std::vector<Address> spans;
-  for (std::size_t i = 0; i < claims.size(); ++i) {
-    bits[i].address = claims[i].alloc_bits;
-    spans.push_back(claims[i].span);
-  }
-  memory_.read_many(bits);
-  const auto fields = read_spans(spans);
-  for (std::size_t i = 0; i < claims.size(); ++i) {
-    const auto& claim = claims[i];
-    if (!bits[i].done || !fields[i]) continue;
-    const auto& span = *fields[i];
-    const bool same = span.state == kSpanInUse && span.start == claim.start && span.alloc_bits == claim.alloc_bits &&
-                      span.span_class == claim.span_class && span.slots > 0 && span.slots <= kMostSlots &&
-                      (span.generation == claim.generation || span.generation == claim.generation + kCached);
-    if (!same) continue;
-    const auto slots = count_slots(bits[i].into, span.slots);
-    if (slots.free == 0) continue;
-    result[i] = FirstObject{claim.span,
-                            claim.start + slots.first_free * span.size,
-                            span.size,
-                            slots.free,
-                            static_cast<std::uint32_t>(slots.first_free),
-                            claim.generation,
-                            claim.span_class};
-  }
-  return result;
+std::optional<FirstObject> SpanLook::first_object(Address span, const SpanFields& fields, std::uint8_t span_class,
+                                                  Bytes bits) {
+  const bool sound = fields.state == kSpanInUse && fields.start != 0 && fields.span_class == span_class &&
+                     fields.slots > 0 && fields.slots <= kMostSlots && fields.size > 0 && fields.size <= kMostSmall;
+  if (!sound) return std::nullopt;
+  const auto slots = count_slots(bits, fields.slots);
+  if (!slots.first_free) return std::nullopt;
+  const bool all_known = fields.slots <= 8 * bits.size();
+  if (!all_known && (!fields.used || *fields.used >= fields.slots)) return std::nullopt;
+  return FirstObject{span,
+                     fields.start + *slots.first_free * fields.size,
+                     fields.size,
+                     all_known ? slots.free : fields.slots - *fields.used,
+                     static_cast<std::uint32_t>(*slots.first_free),
+                     fields.generation - kCached,
+                     span_class};
 }
 
-std::vector<std::optional<SpanClaim>> SpanLook::cached(std::span<const CacheSlot> slots,
-                                                       std::uint32_t heap_generation) {
-  std::vector<std::optional<SpanClaim>> result(slots.size());
+std::optional<FirstObject> SpanLook::replaced(const gotrace_refill& refill) const {
+  if (!usable() || refill.span == 0 || refill.bits_count > GOTRACE_BITS_BYTES) return std::nullopt;
+  const auto fields = parse(std::as_bytes(std::span(refill.span_bytes)).first(layout_.mspan.size));
+  if (!fields) return std::nullopt;
+  return first_object(refill.span, *fields, static_cast<std::uint8_t>(refill.span_class),
+                      std::as_bytes(std::span(refill.bits)).first(refill.bits_count));
+}
+
+std::vector<std::optional<FirstObject>> SpanLook::cached(std::span<const CacheSlot> slots,
+                                                         std::uint32_t heap_generation) {
+  std::vector<std::optional<FirstObject>> result(slots.size());
   if (!usable()) return result;
   std::vector<Address> spans(slots.size());
   std::vector<ReadRequest> requests(slots.size());
@@ -133,12 +128,18 @@ std::vector<std::optional<SpanClaim>> SpanLook::cached(std::span<const CacheSlot
     requests[i].into = std::as_writable_bytes(std::span(&spans[i], 1));
   }
   memory_.read_many(requests);
-  const auto fields = read_spans(spans);
+  const auto before = read_spans(spans);
+  std::vector<std::byte> buffer(slots.size() * kBitsBytes);
+  auto bits = requests_for(buffer, kBitsBytes);
+  for (std::size_t i = 0; i < slots.size(); ++i) bits[i].address = before[i] ? before[i]->alloc_bits : 0;
+  memory_.read_many(bits);
+  // Once more: bits that the span still points at, in the same generation, are what they were.
+  const auto after = read_spans(spans);
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    if (!requests[i].done || !fields[i]) continue;
-    const auto& span = *fields[i];
-    if (span.generation != heap_generation + kCached || span.span_class != slots[i].span_class) continue;
-    result[i] = SpanClaim{spans[i], span.start, span.alloc_bits, heap_generation, span.span_class};
+    if (!requests[i].done || !bits[i].done || !before[i] || !after[i]) continue;
+    const bool same = after[i]->alloc_bits == before[i]->alloc_bits && after[i]->start == before[i]->start;
+    if (!same || after[i]->generation != heap_generation + kCached) continue;
+    result[i] = first_object(spans[i], *after[i], slots[i].span_class, bits[i].into);
   }
   return result;
 }
@@ -148,11 +149,13 @@ Survival SpanLook::judge(const FirstObject& object, const SpanFields& span, std:
   const Address start = object.base - object.slot * object.size;
   // A span goes back to the heap only when nothing in it was marked.
   if (span.state != kSpanInUse || span.start != start || span.span_class != object.span_class) return Survival::dead;
-  if (span.generation != generation && span.generation != generation + kCached) return Survival::unknown;
+  const bool one_cycle = generation == object.generation + kGenerationsPerCycle;
+  const bool swept = span.generation == generation || span.generation == generation + kCached;
+  if (!swept) return one_cycle ? Survival::unchanged : Survival::unknown;
   if (!marked) return Survival::unknown;
   if (!*marked) return Survival::dead;  // it was allocated before the last mark ended: alive, it would be marked
   // Marked, but swept more than once since: the slot may have been freed and given to another object.
-  return generation == object.generation + kGenerationsPerCycle ? Survival::survived : Survival::unknown;
+  return one_cycle ? Survival::survived : Survival::unknown;
 }
 
 std::vector<Survival> SpanLook::survivals(std::span<const FirstObject> objects, std::uint32_t heap_generation) {

@@ -89,9 +89,12 @@ Status ElfImage::parse() {
                              ? load<Elf64_Phdr>(file_, header->e_phoff + i * sizeof(Elf64_Phdr))
                              : std::nullopt;
     if (!program) return failure("ELF file with program headers outside of it");
-    const Segment segment{program->p_vaddr,  program->p_memsz,
-                          program->p_offset, std::min(program->p_filesz, program->p_memsz),
-                          (program->p_flags & PF_W) != 0, (program->p_flags & PF_X) != 0};
+    const Segment segment{program->p_vaddr,
+                          program->p_memsz,
+                          program->p_offset,
+                          std::min(program->p_filesz, program->p_memsz),
+                          (program->p_flags & PF_W) != 0,
+                          (program->p_flags & PF_X) != 0};
     if (program->p_type == PT_LOAD) segments_.push_back(segment);
     if (program->p_type == PT_NOTE) notes_.push_back(segment);
   }

@@ -1,5 +1,5 @@
-// ElfImage: a 64-bit little-endian ELF file, read in place. Needs program headers only: section headers, which stripping
-// can remove, are used where they exist. The file is somebody else's: every offset and count is checked.
+// ElfImage: a 64-bit little-endian ELF file, read in place. Needs program headers only: section headers, which
+// stripping can remove, are used where they exist. The file is somebody else's: every offset and count is checked.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace gotrace::process {
 
-struct Segment {  // PT_LOAD
+struct Segment {              // PT_LOAD
   std::uint64_t address = 0;  // link-time
   std::uint64_t memory_size = 0;
   std::uint64_t file_offset = 0;
@@ -32,7 +32,8 @@ struct Section {
 
 class ElfImage {
  public:
-  // Maps the whole file read-only; `fd` need not stay open. Error (failed): `fd` can't be mapped or is no such ELF file.
+  // Maps the whole file read-only; `fd` need not stay open. Error (failed): `fd` can't be mapped or is no such ELF
+  // file.
   [[nodiscard]] static Result<ElfImage> map(int fd);
   // Over bytes that outlive the image.
   [[nodiscard]] static Result<ElfImage> over(Bytes file);
@@ -52,7 +53,8 @@ class ElfImage {
 
   [[nodiscard]] Bytes file() const { return file_; }
   [[nodiscard]] Bytes contents(const Segment& segment) const;  // of the file; empty when outside
-  // `size` bytes at a link-time address as the file has them; nullopt when not wholly backed by one segment's file bytes.
+  // `size` bytes at a link-time address as the file has them; nullopt when not wholly backed by one segment's file
+  // bytes.
   [[nodiscard]] std::optional<Bytes> at(std::uint64_t address, std::uint64_t size) const;
   // From `address` to the end of its segment's file bytes.
   [[nodiscard]] std::optional<Bytes> from(std::uint64_t address) const;

@@ -1,6 +1,7 @@
 #include "process/target.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -16,8 +17,6 @@
 #include <sstream>
 #include <string_view>
 #include <utility>
-
-#include <fmt/format.h>
 
 namespace gotrace::process {
 namespace {

@@ -37,12 +37,14 @@ class Target {
   [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] const std::string& exe() const { return exe_; }  // readlink of /proc/PID/exe, " (deleted)" taken off
   [[nodiscard]] bool exe_deleted() const { return exe_deleted_; }
-  [[nodiscard]] int exe_fd() const { return exe_fd_.get(); }  // /proc/PID/exe, opened: the file that runs, whatever is on disk
-  [[nodiscard]] int pidfd() const { return pidfd_.get(); }    // readable (poll) when the process has ended
+  [[nodiscard]] int exe_fd() const {
+    return exe_fd_.get();
+  }  // /proc/PID/exe, opened: the file that runs, whatever is on disk
+  [[nodiscard]] int pidfd() const { return pidfd_.get(); }  // readable (poll) when the process has ended
   [[nodiscard]] std::uint64_t start_ticks() const { return start_ticks_; }  // field 22 of /proc/PID/stat
-  [[nodiscard]] std::uint64_t started_ns() const;             // CLOCK_MONOTONIC
-  [[nodiscard]] std::int64_t started_wall_ns() const;         // CLOCK_REALTIME
-  [[nodiscard]] bool alive() const;                           // still that very process
+  [[nodiscard]] std::uint64_t started_ns() const;                           // CLOCK_MONOTONIC
+  [[nodiscard]] std::int64_t started_wall_ns() const;                       // CLOCK_REALTIME
+  [[nodiscard]] bool alive() const;                                         // still that very process
   [[nodiscard]] Result<std::vector<Mapping>> mappings() const;
   [[nodiscard]] RemoteMemory& memory() const { return *memory_; }
 

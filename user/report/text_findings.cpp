@@ -148,7 +148,7 @@ void print_headline(Page& page, const detect::Analysis& analysis) {
   if (analysis.summary.verdict == detect::SummaryVerdict::none_seen) style = Style::green;
   page.paragraph("", 0, text, style, text.size());
   for (const auto& missing : analysis.summary.not_checked) {
-    auto line = check_question(missing.check) + ".";
+    auto line = page.name(check_question(missing.check), 60) + ".";
     if (!missing.reason.empty()) line += " " + page.name(missing.reason);
     if (line.back() != '.') line += '.';
     page.paragraph("NOT CHECKED: ", 2, line, Style::yellow, 12);

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kShownGroups = 8;
 constexpr std::size_t kShownSites = 6;
+constexpr std::size_t kCountColumn = 10;  // as wide as the table's name
 
 // Some values of a series, oldest first: the first, the last, and what lies evenly between.
 std::vector<std::uint64_t> pick(const std::vector<std::uint64_t>& series, std::size_t most) {
@@ -38,8 +39,11 @@ std::string byte_series(const std::vector<std::uint64_t>& series) {
 }
 
 void trend_row(Page& page, const char* label, const std::string& value, const std::string& judgement) {
-  const auto begin = pad_right("  " + std::string(label), 19) + pad_right(value, 23) + "  ";
-  page.paragraph(begin, std::min<std::size_t>(columns(begin), 46), judgement);
+  const auto begin = pad_right("  " + std::string(label), 19);
+  // Side by side where there is room for words, else the judgement on lines of its own.
+  if (page.width() >= 72) return page.paragraph(begin + pad_right(value, 24) + "  ", 45, judgement);
+  page.paragraph(begin, 19, value);
+  if (!judgement.empty()) page.paragraph("    ", 4, judgement);
 }
 
 std::string trend_and_floor(detect::Trend trend, const std::string& floor) {
@@ -77,7 +81,7 @@ std::vector<GroupCells> group_cells(const Page& page, const std::vector<detect::
     if (cells.size() >= most) break;
     const auto& frame = group.blocked_at ? group.blocked_at : group.start;
     cells.push_back({format_count(group.count), age_cell(group), frame ? page.name(short_function(*frame)) : "?",
-                     page.name(group.wait_reason, 24), page.name(group.normal_because, 120)});
+                     page.name(group.wait_reason, 16), page.name(group.normal_because, 120)});
   }
   return cells;
 }
@@ -99,7 +103,7 @@ void print_trends(Page& page, const detect::Analysis& analysis) {
     std::string floor;
     if (summary.floor_heap_bytes_per_second)
       floor = fmt::format("above {}/s would show", format_bytes(*summary.floor_heap_bytes_per_second));
-    trend_row(page, "heap after GC", byte_series(pick(memory.heap_after_gc_bytes, 4)),
+    trend_row(page, "heap after GC", byte_series(pick(memory.heap_after_gc_bytes, 3)),
               trend_and_floor(memory.heap_trend, floor));
   }
   if (memory.outside_heap_bytes)
@@ -120,27 +124,30 @@ void print_groups(Page& page, const detect::Analysis& analysis) {
   const std::size_t most =
       page.options().all || groups.size() == kShownGroups + 1 ? groups.size() : kShownGroups;
   const auto cells = group_cells(page, groups, most);
-  std::size_t age = 6, reason = 0, function = 10;
+  std::size_t age = 6, reason = 0, function = 10, normal = 0;
   for (const auto& cell : cells) {
     age = std::max(age, columns(cell.age));
     reason = std::max(reason, columns(cell.reason));
     function = std::max(function, columns(cell.function));
+    normal = std::max(normal, columns(cell.normal));
   }
-  const std::size_t before = 17 + 2 + age + 2;
-  const std::size_t room = page.width() > before + reason + 4 + 18 ? page.width() - before - reason - 4 - 18 : 10;
-  function = std::min(function, std::max<std::size_t>(room, 10));
+  const std::size_t before = kCountColumn + 2 + age + 2;
+  // The function gets what the others leave; the reason why it is normal may be cut, it is all in the JSON.
+  const std::size_t others_width = before + reason + 4 + std::min<std::size_t>(normal, 20);
+  const std::size_t room = page.width() > others_width ? page.width() - others_width : 0;
+  function = std::min(function, std::max<std::size_t>(room, 16));
   page.blank();
-  page.row(pad_right("GOROUTINES  count  " + pad_left("oldest", age) + "  blocked in", before + function + reason + 4) +
+  page.row(pad_right("GOROUTINES  " + pad_left("oldest", age) + "  blocked in", before + function + reason + 4) +
                "normal because",
            Style::bold);
   for (const auto& cell : cells)
-    page.row(pad_left(cell.count, 17) + "  " + pad_left(cell.age, age) + "  " +
+    page.row(pad_left(cell.count, kCountColumn) + "  " + pad_left(cell.age, age) + "  " +
              pad_right(shorten(cell.function, function), function) + "  " + pad_right(cell.reason, reason) + "  " +
              cell.normal);
   if (cells.size() == groups.size()) return;
   std::uint64_t others = 0;
   for (std::size_t i = cells.size(); i < groups.size(); ++i) others += groups[i].count;
-  page.row(pad_left(format_count(others), 17) + "  " + pad_left("-", age) + "  " +
+  page.row(pad_left(format_count(others), kCountColumn) + "  " + pad_left("-", age) + "  " +
            pad_right(fmt::format("({} other places)", format_count(groups.size() - cells.size())),
                      function + reason + 2) +
            "  see --all");
@@ -150,14 +157,14 @@ void print_call_sites(Page& page, const detect::Analysis& analysis) {
   const auto& sites = analysis.call_sites;
   if (sites.empty()) return;
   const std::size_t most = page.options().all ? sites.size() : std::min(sites.size(), kShownSites);
-  const std::size_t before = 17 + 2 + 9 + 2;
+  const std::size_t before = kCountColumn + 2 + 9 + 2;
   std::size_t function = 10;
   for (std::size_t i = 0; i < most; ++i)
     if (!sites[i].stack.empty())
       function = std::max(function, columns(page.name(short_function(sites[i].stack.front()))));
   function = std::min(function, page.width() - before > 40 ? page.width() - before - 24 : 16);
   page.blank();
-  page.row("CALL SITES   live      trend  allocated at", Style::bold);
+  page.row("CALL SITES      trend  allocated at", Style::bold);
   for (std::size_t i = 0; i < most; ++i) {
     const auto& site = sites[i];
     const auto live = site.live_bytes ? format_bytes(static_cast<double>(*site.live_bytes)) : "-";
@@ -165,7 +172,7 @@ void print_call_sites(Page& page, const detect::Analysis& analysis) {
     if (!site.stack.empty())
       where = pad_right(shorten(page.name(short_function(site.stack.front())), function), function) + "  " +
               page.name(place(site.stack.front()));
-    page.row(pad_left(live, 17) + "  " + pad_left(detect::to_string(site.trend), 9) + "  " + where);
+    page.row(pad_left(live, kCountColumn) + "  " + pad_left(detect::to_string(site.trend), 9) + "  " + where);
   }
   if (most < sites.size())
     page.row(pad_left("", before) + fmt::format("({} others, see --all)", format_count(sites.size() - most)));
@@ -175,12 +182,12 @@ void print_creation_sites(Page& page, const detect::Analysis& analysis) {
   const auto& sites = analysis.goroutines.sites;
   if (sites.empty()) return;
   page.blank();
-  page.row("STARTED      count      trend  births/s  ends/s  by the go statement at", Style::bold);
+  page.row("   STARTED      trend  births/s  ends/s  by the go statement at", Style::bold);
   const auto rate = [](const std::optional<double>& value) { return value ? one_decimal(*value) : std::string("-"); };
   for (const auto& site : sites) {
     const auto where = site.where ? page.name(short_function(*site.where)) + "  " + page.name(place(*site.where))
                                   : std::string("(main, or not known)");
-    page.row(pad_left(format_count(site.count), 18) + "  " + pad_left(detect::to_string(site.trend), 9) + "  " +
+    page.row(pad_left(format_count(site.count), kCountColumn) + "  " + pad_left(detect::to_string(site.trend), 9) + "  " +
              pad_left(rate(site.births_per_second), 8) + "  " + pad_left(rate(site.ends_per_second), 6) + "  " + where);
   }
 }

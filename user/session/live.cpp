@@ -1,12 +1,8 @@
-// A live session, in one visible order: open, wire, look and drain until the end, last looks, detach, conclude.
+// run_live: one visible order. Open the target, start the trace, describe, look, and at the end look once more, judge
+// what is suspected, and close the trace. The report is made from the records only, as replay makes it.
 #include <poll.h>
-#include <sys/resource.h>
-#include <time.h>
 
-#include <csignal>
-
-#include <algorithm>
-#include <span>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -14,214 +10,270 @@
 #include "detect/goroutines.h"
 #include "goruntime/program.h"
 #include "goruntime/readers.h"
-#include "model/model.h"
+#include "goruntime/symbolizer.h"
 #include "probe/probe_session.h"
 #include "process/memory_figures.h"
 #include "process/target.h"
+#include "session/clock.h"
+#include "session/hub.h"
+#include "session/probe_choice.h"
+#include "session/schedule.h"
 #include "session/session.h"
-#include "session/sinks.h"
-#include "trace/trace.h"
 
 namespace gotrace::session {
+
 namespace {
 
-constexpr std::uint64_t kTick = 50'000'000;           // the ring buffer is drained and the counters are read so often
-constexpr std::uint64_t kHolderBudget = 512U << 20;   // bytes of heap to search for holders of stuck channels
-constexpr double kLookShare = 0.05;                   // of the time, at most, for looks at the goroutines
+constexpr std::uint64_t kTick = 50'000'000;  // ring buffer and heap counters, ns
+constexpr std::size_t kMostCohorts = 4;      // to look for holders of
+constexpr std::uint64_t kHolderBudget = 256U << 20;  // bytes of the target read for each cohort
 
-std::uint64_t clock_ns(clockid_t clock) {
-  timespec now{};
-  ::clock_gettime(clock, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
-}
-std::uint64_t now_ns() { return clock_ns(CLOCK_MONOTONIC); }
-
-probe::ProbeOptions probe_options(const LiveOptions& options) {
-  probe::ProbeOptions wanted;
-  wanted.max_overhead = options.max_overhead;
-  wanted.buffer_bytes = options.buffer_bytes;
-  if (options.probes == "auto") return wanted;
-  const auto has = [&](std::string_view name) {
-    return ("," + options.probes + ",").find("," + std::string(name) + ",") != std::string::npos;
-  };
-  wanted.births = has("births");
-  wanted.parks = has("parks");
-  wanted.ends = has("ends");
-  wanted.allocations = has("allocs");
-  wanted.every_allocation = has("allocs");
-  if (options.probes == "none") wanted.max_overhead = 0;
-  return wanted;
-}
-
-class Live {
+class LiveSession {
  public:
-  Live(const LiveOptions& options, const LiveCallbacks& callbacks, const process::Target& target,
-       const goruntime::Program& program, std::unique_ptr<trace::Writer> writer)
+  LiveSession(const LiveOptions& options, const LiveCallbacks& callbacks, const process::Target& target,
+              const goruntime::Program& program, Hub& hub)
       : options_(options),
         callbacks_(callbacks),
         target_(target),
         program_(program),
-        writer_(std::move(writer)),
-        sink_({&model_, writer_.get()}),
-        symbolizer_(program, sink_) {}
+        hub_(hub),
+        symbolizer_(program, hub),
+        goroutine_schedule_(options.interval_ns),
+        slow_schedule_(options.interval_ns) {}
 
-  detect::Analysis run() {
-    begin();
-    while (!ended_) step();
-    if (reason_ != EndReason::target_exited) last_looks();
-    finish();
-    return detect::analyze(model_);
-  }
+  detect::Analysis run();
 
  private:
-  void begin() {
-    start_ns_ = now_ns();
-    SessionStart start;
-    start.tool_version = GOTRACE_VERSION;
-    start.time_ns = start_ns_;
-    start.wall_ns = static_cast<std::int64_t>(clock_ns(CLOCK_REALTIME));
-    start.interval_ns = options_.interval_ns;
-    start.stuck_after_ns = options_.stuck_after_ns;
-    start.planned_duration_ns = options_.duration_ns;
-    start.max_overhead = options_.max_overhead_text;
-    start.probes = options_.probes;
-    sink_.accept(start);
-    sink_.accept(program_.target_info());
-    goroutines_ = goruntime::make_goroutine_reader(program_, symbolizer_, sink_);
-    profile_ = goruntime::make_heap_profile_reader(program_, symbolizer_, sink_);
-    counters_ = goruntime::make_heap_counter_reader(program_, sink_);
-    objects_ = goruntime::make_object_lookup(program_, sink_);
-    look_at_all(now_ns());
-    probes_ = probe::ProbeSession::start(program_, symbolizer_, *objects_, sink_, probe_options(options_));
-    warn_about_probes();
-  }
-
-  void warn_about_probes() {
-    for (const auto& [symbol, state] : model_.probes()) {
-      if (state.status != ProbeStatus::failed) continue;
-      callbacks_.warn(fmt::format("probe {} ({}) off: {}; goroutines and heap figures are still read", state.name,
-                                  symbol, state.reason));
-      return;  // the report names them all
-    }
-  }
-
-  void step() {
-    const Request request = callbacks_.wait ? callbacks_.wait(kTick) : Request::none;
-    const std::uint64_t now = now_ns();
-    if (request == Request::stop || request == Request::stop_now) return end(EndReason::signal);
-    if (!alive()) return end(EndReason::target_exited);
-    if (request == Request::suspend) return suspend();
-    probes_->drain(now);
-    look_at_heap(now);
-    if (now >= next_look_ns_) look_at_all(now);
-    if (request == Request::report && callbacks_.on_report_request) {
-      probes_->report(now);
-      callbacks_.on_report_request(detect::analyze(model_));
-    }
-    if (options_.duration_ns != 0 && now - start_ns_ >= options_.duration_ns) end(EndReason::duration);
-  }
-
-  // The process may end at any moment; its pidfd is readable then.
-  [[nodiscard]] bool alive() const {
-    pollfd wait{target_.pidfd(), POLLIN, 0};
-    return ::poll(&wait, 1, 0) == 0 && target_.alive();
-  }
-
-  void end(EndReason reason) {
-    ended_ = true;
-    reason_ = reason;
-  }
-
-  // Counters are a few kilobytes: cheap enough to see each GC.
-  void look_at_heap(std::uint64_t now) {
-    counters_->look(now);
-    const auto& last = model_.heap().last();
-    if (!last || !last->swept || last->gc_running || last->gc_cycles == fates_cycle_) return;
-    fates_cycle_ = last->gc_cycles;
-    probes_->check_fates(*last);
-  }
-
-  // Twice an interval, so that ten seconds give enough steps to judge; less often when looking is expensive.
-  void look_at_all(std::uint64_t now) {
-    goroutines_->look(now);
-    if (look_count_++ % 2 == 0) {
-      profile_->look(now);
-      if (auto figures = process::read_memory_figures(target_, now)) sink_.accept(*figures);
-      counters_->look(now);
-      if (probes_) probes_->report(now);
-      if (callbacks_.on_interval && probes_) callbacks_.on_interval(detect::analyze(model_));
-      if (writer_ && !writer_->status().ok() && !told_write_error_) {
-        told_write_error_ = true;
-        callbacks_.warn(writer_->status().error().text);
-      }
-    }
-    const std::uint64_t took = now_ns() - now;
-    const auto rest = static_cast<std::uint64_t>(static_cast<double>(took) / kLookShare);
-    next_look_ns_ = now + std::max(options_.interval_ns / 2, rest);
-  }
-
-  // SIGTSTP: nothing of ours stays in the target while we are stopped.
-  void suspend() {
-    const std::uint64_t begin_ns = now_ns();
-    probes_->drain(begin_ns);
-    probes_->detach(begin_ns);
-    ::raise(SIGSTOP);
-    const std::uint64_t end_ns = now_ns();
-    sink_.accept(Gap{begin_ns, end_ns, "stopped by the terminal (SIGTSTP)"});
-    probes_->attach(end_ns);
-  }
-
-  void last_looks() {
-    const std::uint64_t now = now_ns();
-    probes_->drain(now);
-    look_at_heap(now);
-    goroutines_->look(now);
-    profile_->look(now);
-    if (auto figures = process::read_memory_figures(target_, now)) sink_.accept(*figures);
-    for (const detect::CohortToCheck& cohort : detect::cohorts_to_check(model_)) {
-      std::vector<goruntime::Waiter> waiters;
-      for (const auto& waiter : cohort.waiters) waiters.push_back({waiter.goid, waiter.address});
-      goruntime::find_holders(program_, sink_, waiters, cohort.cohort_goids, kHolderBudget, now);
-    }
-  }
-
-  void finish() {
-    const std::uint64_t now = now_ns();
-    probes_->drain(now);
-    probes_->report(now);
-    probes_->detach(now);
-    SessionEnd last;
-    last.time_ns = now;
-    last.reason = reason_;
-    last.own_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    rusage usage{};
-    ::getrusage(RUSAGE_SELF, &usage);
-    last.own_peak_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024U;
-    sink_.accept(last);
-    if (!writer_) return;
-    const Status finished = writer_->finish();
-    if (!finished.ok() && !told_write_error_) callbacks_.warn(finished.error().text);
-  }
+  void start();
+  void start_probes();
+  void look_around(std::uint64_t now_ns);
+  void look_often(std::uint64_t now_ns);
+  void look_slowly(std::uint64_t now_ns);
+  void look_at_goroutines(std::uint64_t now_ns);
+  void look_at_memory(std::uint64_t now_ns);
+  void note(goruntime::Look look) { gone_ = gone_ || look == goruntime::Look::target_gone; }
+  void check_alive();
+  void suspend();
+  bool handle(Request request);
+  bool trace_failed();
+  void show_interval(std::uint64_t now_ns);
+  [[nodiscard]] Request wait_for_next(std::uint64_t now_ns);
+  void settle_suspicions();
+  void finish();
 
   const LiveOptions& options_;
   const LiveCallbacks& callbacks_;
   const process::Target& target_;
   const goruntime::Program& program_;
-  model::Model model_;
-  std::unique_ptr<trace::Writer> writer_;
-  FanOut sink_;
+  Hub& hub_;
   goruntime::Symbolizer symbolizer_;
-  std::unique_ptr<goruntime::Reader> goroutines_, profile_, counters_;
+  std::unique_ptr<goruntime::Reader> goroutines_, heap_profile_, heap_counters_;
   std::unique_ptr<goruntime::ObjectLookup> objects_;
-  std::unique_ptr<probe::ProbeSession> probes_;  // after what it uses: detaches first
-  std::uint64_t start_ns_ = 0;
-  std::uint64_t next_look_ns_ = 0;
-  std::uint64_t look_count_ = 0;
-  std::uint32_t fates_cycle_ = 0;
-  bool told_write_error_ = false;
-  bool ended_ = false;
+  std::unique_ptr<probe::ProbeSession> probes_;
+  Schedule goroutine_schedule_, slow_schedule_;
+  std::optional<std::uint32_t> profiled_cycle_;  // the GC cycle that the last heap profile belongs to
+  std::uint64_t deadline_ns_ = 0;                // 0: none
+  std::uint64_t shown_ns_ = 0;
   EndReason reason_ = EndReason::duration;
+  bool gone_ = false;
+  bool memory_failed_ = false;
 };
+
+SessionStart session_start(const LiveOptions& options) {
+  SessionStart start;
+  start.tool_version = GOTRACE_VERSION;
+  start.wall_ns = wall_ns();
+  start.time_ns = monotonic_ns();
+  start.interval_ns = options.interval_ns;
+  start.stuck_after_ns = options.stuck_after_ns;
+  start.planned_duration_ns = options.duration_ns;
+  start.max_overhead = options.max_overhead_text;
+  start.probes = options.probes;
+  return start;
+}
+
+void LiveSession::start() {
+  const auto begin = session_start(options_);
+  hub_.accept(begin);  // first: it holds every option that changes the report
+  hub_.accept(program_.target_info());
+  if (options_.duration_ns > 0) deadline_ns_ = begin.time_ns + options_.duration_ns;
+  goroutines_ = goruntime::make_goroutine_reader(program_, symbolizer_, hub_);
+  heap_profile_ = goruntime::make_heap_profile_reader(program_, symbolizer_, hub_);
+  heap_counters_ = goruntime::make_heap_counter_reader(program_, hub_);
+  objects_ = goruntime::make_object_lookup(program_, hub_);
+  look_around(monotonic_ns());  // before the probes: what they take from the target must not show in it
+  start_probes();
+}
+
+void LiveSession::start_probes() {
+  auto chosen = parse_probes(options_.probes);
+  const bool wanted = chosen && chosen->has_value() && options_.max_overhead > 0;
+  if (!wanted) {
+    hub_.accept(SourceState{monotonic_ns(), "probes", SourceStatus::off,
+                            options_.max_overhead > 0 ? "--probes none" : "--max-overhead 0", ""});
+    return;
+  }
+  auto& probe_options = **chosen;
+  probe_options.max_overhead = options_.max_overhead;
+  probe_options.buffer_bytes = options_.buffer_bytes;
+  probes_ = probe::ProbeSession::start(program_, symbolizer_, *objects_, hub_, probe_options);
+  probes_->report(monotonic_ns());
+  hub_.warn_about_probes();
+}
+
+void LiveSession::look_around(std::uint64_t now_ns) {
+  look_often(now_ns);
+  if (!gone_ && goroutine_schedule_.due(now_ns)) look_at_goroutines(monotonic_ns());
+  if (!gone_ && slow_schedule_.due(now_ns)) look_slowly(monotonic_ns());
+}
+
+void LiveSession::look_often(std::uint64_t now_ns) {
+  if (probes_) probes_->drain(now_ns);
+  const auto look = heap_counters_->look(now_ns);
+  note(look);
+  const auto& counters = hub_.last_counters();
+  if (gone_ || look != goruntime::Look::ok || !counters) return;
+  if (probes_) probes_->check_fates(*counters);
+  // The heap profile moves when a GC ends: what it says between two GCs is of the older one.
+  if (profiled_cycle_ && *profiled_cycle_ != counters->gc_cycles) note(heap_profile_->look(monotonic_ns()));
+  profiled_cycle_ = counters->gc_cycles;
+}
+
+void LiveSession::look_at_goroutines(std::uint64_t now_ns) {
+  note(goroutines_->look(now_ns));
+  goroutine_schedule_.done(now_ns, monotonic_ns());
+}
+
+void LiveSession::look_slowly(std::uint64_t now_ns) {
+  check_alive();
+  if (gone_) return;
+  note(heap_profile_->look(now_ns));
+  look_at_memory(now_ns);
+  if (probes_) probes_->report(now_ns);
+  slow_schedule_.done(now_ns, monotonic_ns());
+}
+
+void LiveSession::look_at_memory(std::uint64_t now_ns) {
+  if (const auto figures = process::read_memory_figures(target_, now_ns)) {
+    hub_.accept(*figures);
+    return;
+  }
+  check_alive();
+  if (gone_ || std::exchange(memory_failed_, true)) return;
+  hub_.accept(SourceState{now_ns, "memory", SourceStatus::failed, "/proc/PID/status or smaps can't be read", ""});
+}
+
+// The pidfd becomes readable when the process has ended; the start time guards against another one of the same pid.
+void LiveSession::check_alive() {
+  pollfd ended{target_.pidfd(), POLLIN, 0};
+  const bool exited = target_.pidfd() >= 0 && ::poll(&ended, 1, 0) > 0;
+  gone_ = gone_ || exited || !target_.alive();
+}
+
+void LiveSession::suspend() {
+  const std::uint64_t begin = monotonic_ns();
+  if (probes_) {
+    probes_->drain(begin);
+    probes_->detach(begin);
+  }
+  if (callbacks_.suspend) callbacks_.suspend();
+  const std::uint64_t end = monotonic_ns();
+  hub_.accept(Gap{begin, end, "suspended (SIGTSTP)"});
+  check_alive();
+  if (probes_ && !gone_) probes_->attach(end);
+}
+
+// False: end the session.
+bool LiveSession::handle(Request request) {
+  switch (request) {
+    case Request::none:
+      return true;
+    case Request::stop:
+    case Request::stop_now:
+      reason_ = EndReason::signal;
+      return false;
+    case Request::report:
+      if (callbacks_.on_report_request) callbacks_.on_report_request(detect::analyze(hub_.model()));
+      return true;
+    case Request::suspend:
+      suspend();
+      return true;
+  }
+  return true;
+}
+
+bool LiveSession::trace_failed() {
+  const auto error = hub_.take_trace_error();
+  if (!error) return false;
+  return callbacks_.trace_failed && callbacks_.trace_failed(*error) != Request::none;
+}
+
+void LiveSession::show_interval(std::uint64_t now_ns) {
+  if (!callbacks_.on_interval || now_ns < shown_ns_ + options_.interval_ns) return;
+  callbacks_.on_interval(detect::analyze(hub_.model()));
+  // An analysis of very many goroutines takes its time: then the screen follows more slowly.
+  const std::uint64_t took = monotonic_ns() - now_ns;
+  shown_ns_ = now_ns + took * Schedule::kShare;
+}
+
+Request LiveSession::wait_for_next(std::uint64_t now_ns) {
+  std::uint64_t until = now_ns + kTick;
+  if (deadline_ns_ > 0) until = std::min(until, deadline_ns_);
+  const std::uint64_t wait_ns = until > now_ns ? until - now_ns : 0;
+  if (callbacks_.wait) return callbacks_.wait(wait_ns);
+  std::this_thread::sleep_for(std::chrono::nanoseconds(wait_ns));
+  return Request::none;
+}
+
+// Who outside a stuck cohort holds what its members wait on: it can only clear a suspicion.
+void LiveSession::settle_suspicions() {
+  std::size_t cohorts = 0;
+  for (const auto& cohort : detect::cohorts_to_check(hub_.model())) {
+    if (++cohorts > kMostCohorts) return;
+    std::vector<goruntime::Waiter> waiters;
+    for (const auto& waiter : cohort.waiters) waiters.push_back({waiter.goid, waiter.address});
+    goruntime::find_holders(program_, hub_, waiters, cohort.cohort_goids, kHolderBudget, monotonic_ns());
+  }
+}
+
+void LiveSession::finish() {
+  const std::uint64_t now = monotonic_ns();
+  if (probes_) {
+    probes_->drain(now);
+    probes_->report(now);
+    probes_->detach(now);
+  }
+  SessionEnd end;
+  end.time_ns = std::max(monotonic_ns(), hub_.model().latest_ns());
+  end.reason = gone_ ? EndReason::target_exited : reason_;
+  end.own_cpu_ns = own_cpu_ns();
+  end.own_peak_rss_bytes = own_peak_rss_bytes();
+  hub_.accept(end);
+}
+
+detect::Analysis LiveSession::run() {
+  start();
+  bool trace_stopped = false;
+  while (!gone_) {
+    const std::uint64_t now = monotonic_ns();
+    if (deadline_ns_ > 0 && now >= deadline_ns_) break;
+    if (!handle(wait_for_next(now))) break;
+    check_alive();
+    if (gone_) break;
+    look_around(monotonic_ns());
+    show_interval(monotonic_ns());
+    trace_stopped = trace_failed();
+    if (trace_stopped) break;
+  }
+  check_alive();
+  if (!gone_ && !trace_stopped) {
+    look_at_goroutines(monotonic_ns());
+    if (!gone_) look_slowly(monotonic_ns());
+    if (!gone_) settle_suspicions();
+  }
+  finish();
+  return detect::analyze(hub_.model());
+}
 
 }  // namespace
 
@@ -234,10 +286,12 @@ Result<detect::Analysis> run_live(const LiveOptions& options, const LiveCallback
   if (!options.record_path.empty()) {
     auto created = trace::Writer::create(options.record_path, options.replace);
     if (!created) return created.error();
-    writer = std::move(created).value();
+    writer = std::move(*created);
   }
-  Live live(options, callbacks, *target, **program, std::move(writer));
-  return live.run();
+  Hub hub(std::move(writer), callbacks.warn);
+  auto analysis = LiveSession(options, callbacks, *target, **program, hub).run();
+  if (const auto finished = hub.finish(); !finished && callbacks.trace_failed) callbacks.trace_failed(finished.error());
+  return analysis;
 }
 
 }  // namespace gotrace::session

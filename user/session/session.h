@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "detect/analysis.h"
@@ -35,7 +36,15 @@ struct LiveCallbacks {
   std::function<void(const detect::Analysis&)> on_interval;       // a screen may be drawn; may be empty
   std::function<void(const detect::Analysis&)> on_report_request; // SIGUSR1
   std::function<Request(std::uint64_t wait_ns)> wait;             // sleeps up to wait_ns, returns early on a request
+  // Request::suspend: everything is detached when this is called; stops this process and returns after SIGCONT.
+  std::function<void()> suspend;
+  // The trace can't be written any more (disk full). Request::stop ends the session, none goes on without a trace.
+  std::function<Request(const Error&)> trace_failed;
 };
+
+// What --probes may say: "auto", "none", or a list of births, parks, ends, allocs (also by the runtime's names: newproc,
+// gopark, goexit; mallocgc asks for every single allocation). Errors are of kind usage.
+[[nodiscard]] Status check_probe_names(std::string_view text);
 
 // Runs a live session to its end; the analysis is that of all its records. An Error only when nothing could be seen.
 [[nodiscard]] Result<detect::Analysis> run_live(const LiveOptions& options, const LiveCallbacks& callbacks);

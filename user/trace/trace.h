@@ -6,8 +6,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "records/record.h"
 
 namespace gotrace::trace {
@@ -19,6 +21,10 @@ class Writer : public RecordSink {
   // `path` "-": stdout. Creates the file 0600, never through a link, owned by SUDO_UID/SUDO_GID where set. Fails with
   // "... exists; use --force to replace it" unless `replace`.
   [[nodiscard]] static Result<std::unique_ptr<Writer>> create(const std::string& path, bool replace);
+  // The same onto a descriptor that is open for writing (a pipe, ...); `name` is for error texts.
+  [[nodiscard]] static Result<std::unique_ptr<Writer>> create_on(UniqueFd fd, std::string name);
+  // Puts what came so far on disk now, as before a pause; every call costs a chunk.
+  virtual Status flush() = 0;
   // Ends the file properly: the end record. Without it a reader says "trace ends early".
   virtual Status finish() = 0;
   [[nodiscard]] virtual Status status() const = 0;  // the first write error
@@ -27,10 +33,13 @@ class Writer : public RecordSink {
 };
 
 struct ReadSummary {
-  bool complete = false;               // the end record was there
-  std::uint64_t bytes_read = 0;        // up to the last complete chunk
+  bool complete = false;         // the end record was there
+  std::uint64_t bytes_read = 0;  // up to the last complete chunk
   std::uint64_t records = 0;
   std::uint64_t unknown_records = 0;   // of types or enum values that this version does not know
+  std::uint64_t unknown_fields = 0;    // of records that were delivered without them
+  std::uint64_t lost_references = 0;   // ids whose definition was lost with a chunk; delivered as `none`
+  std::uint64_t first_to_last_ns = 0;  // from the earliest to the latest time of the delivered records
   std::uint64_t damaged_chunks = 0;    // checksum wrong: left out
   std::string trouble;                 // one line when not complete: "trace ends early at 12.4 MiB (recorder killed?)"
 };

@@ -39,7 +39,7 @@ std::uint64_t now_ns(clockid_t clock) {
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// `cat` with nothing to read on a pipe of ours would need one; `sleep` is up as soon as its exe is no longer ours.
+// Until then the child runs this test's executable.
 void wait_for_exec(pid_t pid) {
   const auto own = std::filesystem::read_symlink("/proc/self/exe");
   for (int i = 0; i < 1000; ++i) {
@@ -71,9 +71,8 @@ TEST_CASE("a target tells what it is and when it ends") {
 
   const auto mappings = target->mappings();
   REQUIRE(mappings.ok());
-  const auto code = std::ranges::find_if(*mappings, [&](const Mapping& mapping) {
-    return mapping.executable && mapping.path == target->exe();
-  });
+  const auto code = std::ranges::find_if(
+      *mappings, [&](const Mapping& mapping) { return mapping.executable && mapping.path == target->exe(); });
   REQUIRE(code != mappings->end());
   CHECK(code->inode != 0);
   CHECK(code->readable);
@@ -116,11 +115,15 @@ TEST_CASE("a name that ends in (deleted) is a name") {
 }
 
 TEST_CASE("a process that executes another program is another target") {
-  Child child({"sh", "-c", "read line; exec sleep 60"});
+  const ScratchFolder folder;
+  const std::string go = (folder.path() / "go").string();
+  Child child({"sh", "-c", "while [ ! -e '" + go + "' ]; do sleep 0.02; done; exec sleep 60"});
   wait_for_exec(child.pid());
   const auto target = Target::open(child.pid());
   REQUIRE(text_of(target) == "opened");
-  for (int i = 0; i < 1000 && target->alive(); ++i) ::usleep(1000);  // standard input is empty: `read` returns
+  CHECK(target->alive());
+  std::ofstream(go).put('\n');
+  for (int i = 0; i < 5000 && target->alive(); ++i) ::usleep(1000);
   CHECK_FALSE(target->alive());
 }
 

@@ -1,0 +1,110 @@
+#include "goruntime/goroutine_reader_batch.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace gotrace::goruntime {
+namespace {
+
+constexpr std::uint64_t kLargestRange = 1ULL << 20;
+constexpr std::uint64_t kLargestGap = 2048;
+constexpr std::uint64_t kBytesPerBatch = 4ULL << 20;  // stays in the cache while it is decoded
+constexpr std::size_t kRangesPerBatch = 1024;
+constexpr process::Address kHighestAddress = 1ULL << 56;  // user space, five-level page tables included
+
+using Ranges = std::span<const ReadPlan::Range>;
+
+// One range failed as a whole: a page of it is not mapped. Each struct of it on its own.
+void read_singly(process::RemoteMemory& memory, const ReadPlan& plan, const ReadPlan::Range& range,
+                 const VisitStruct& visit) {
+  const auto members = std::span(plan.order).subspan(range.first, range.count);
+  std::vector<std::byte> buffer(members.size() * plan.size);
+  std::vector<process::ReadRequest> requests;
+  requests.reserve(members.size());
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    requests.push_back({.address = plan.addresses[members[i]],
+                        .into = std::span(buffer).subspan(i * plan.size, plan.size)});
+  }
+  memory.read_many(requests);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    if (requests[i].done) visit(members[i], requests[i].into);
+  }
+}
+
+void visit_range(const ReadPlan& plan, const ReadPlan::Range& range, Bytes bytes, const VisitStruct& visit) {
+  for (const std::uint32_t index : std::span(plan.order).subspan(range.first, range.count)) {
+    const auto part = slice(bytes, plan.addresses[index] - range.begin, plan.size);
+    if (part) visit(index, *part);
+  }
+}
+
+// The leading ranges that make one batch; at least one.
+Ranges leading_batch(Ranges ranges) {
+  std::uint64_t bytes = 0;
+  std::size_t count = 0;
+  while (count < ranges.size() && count < kRangesPerBatch && (count == 0 || bytes < kBytesPerBatch)) {
+    bytes += ranges[count++].size;
+  }
+  return ranges.first(count);
+}
+
+void run_batch(process::RemoteMemory& memory, const ReadPlan& plan, Ranges batch, std::vector<std::byte>& buffer,
+               const VisitStruct& visit) {
+  std::uint64_t total = 0;
+  for (const auto& range : batch) total += range.size;
+  if (buffer.size() < total) buffer.resize(static_cast<std::size_t>(total));
+  std::vector<process::ReadRequest> requests;
+  requests.reserve(batch.size());
+  std::span<std::byte> rest(buffer);
+  for (const auto& range : batch) {
+    const auto size = static_cast<std::size_t>(range.size);
+    requests.push_back({.address = range.begin, .into = rest.first(size)});
+    rest = rest.subspan(size);
+  }
+  memory.read_many(requests);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (requests[i].done) {
+      visit_range(plan, batch[i], requests[i].into, visit);
+    } else {
+      read_singly(memory, plan, batch[i], visit);
+    }
+  }
+}
+
+}  // namespace
+
+ReadPlan make_read_plan(std::vector<process::Address> addresses, std::uint32_t size) {
+  ReadPlan plan{.addresses = std::move(addresses), .order = {}, .ranges = {}, .size = size};
+  plan.order.reserve(plan.addresses.size());
+  for (std::uint32_t i = 0; i < plan.addresses.size(); ++i) {
+    if (plan.addresses[i] != 0 && plan.addresses[i] < kHighestAddress) plan.order.push_back(i);
+  }
+  const auto by_address = [&plan](std::uint32_t a, std::uint32_t b) { return plan.addresses[a] < plan.addresses[b]; };
+  std::sort(plan.order.begin(), plan.order.end(), by_address);
+  for (std::uint32_t i = 0; i < plan.order.size(); ++i) {
+    const process::Address begin = plan.addresses[plan.order[i]];
+    const process::Address end = begin + size;
+    if (!plan.ranges.empty()) {
+      auto& last = plan.ranges.back();
+      if (begin <= last.begin + last.size + kLargestGap && end - last.begin <= kLargestRange) {
+        last.size = std::max(last.size, end - last.begin);
+        ++last.count;
+        continue;
+      }
+    }
+    plan.ranges.push_back({.begin = begin, .size = size, .first = i, .count = 1});
+  }
+  return plan;
+}
+
+void run_read_plan(process::RemoteMemory& memory, const ReadPlan& plan, const VisitStruct& visit) {
+  std::vector<std::byte> buffer;
+  Ranges rest(plan.ranges);
+  while (!rest.empty()) {
+    const Ranges batch = leading_batch(rest);
+    run_batch(memory, plan, batch, buffer, visit);
+    rest = rest.subspan(batch.size());
+  }
+}
+
+}  // namespace gotrace::goruntime

@@ -1,0 +1,37 @@
+// Structs of one size at many addresses, read in few large pieces: addresses are sorted and merged into ranges, since
+// one large read costs far less than many small ones.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "base/byte_reader.h"
+#include "process/memory.h"
+
+namespace gotrace::goruntime {
+
+struct ReadPlan {
+  struct Range {
+    process::Address begin = 0;
+    std::uint64_t size = 0;    // bytes
+    std::uint32_t first = 0;   // of `order`
+    std::uint32_t count = 0;
+  };
+  std::vector<process::Address> addresses;
+  std::vector<std::uint32_t> order;  // indices into addresses, by rising address; impossible addresses are left out
+  std::vector<Range> ranges;
+  std::uint32_t size = 0;  // bytes of each struct
+};
+
+// Ranges of at most 1 MiB, with gaps below 2 KiB read along. `size` must not be 0. At most 2^32 - 1 addresses.
+[[nodiscard]] ReadPlan make_read_plan(std::vector<process::Address> addresses, std::uint32_t size);
+
+// Called with the index of the address and its `size` bytes, which are valid during the call only.
+using VisitStruct = std::function<void(std::uint32_t index, Bytes bytes)>;
+
+// Visits what could be read, by rising address; what could not is not visited.
+void run_read_plan(process::RemoteMemory& memory, const ReadPlan& plan, const VisitStruct& visit);
+
+}  // namespace gotrace::goruntime

@@ -1,0 +1,34 @@
+// Which probes there are, and where in this target each one goes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "goruntime/program.h"
+#include "gotrace/probe_events.h"
+#include "probe/guard.h"
+#include "probe/probe_session.h"
+#include "probe/sites.h"
+
+namespace gotrace::probe {
+
+struct ProbePlan {
+  gotrace_probe probe = GOTRACE_BIRTHS;
+  Group group = Group::lifecycle;
+  std::string name;    // ProbeState::name
+  std::string symbol;  // ProbeState::symbol
+  std::vector<std::uint64_t> file_offsets;  // empty: see reason
+  SiteKind kind = SiteKind::push_frame;     // the dearest of its sites
+  std::string reason;                       // why it can't be attached
+};
+
+// One plan for each probe that `options` asks for, in order of priority. With every_allocation, the sampled allocations
+// are planned as well: they stand in while the exact ones are withheld.
+[[nodiscard]] std::vector<ProbePlan> plan_probes(const goruntime::Program& program, const ProbeOptions& options);
+
+// What the BPF programs must know of this target. Fails when its process or its namespace can't be looked at.
+[[nodiscard]] Result<gotrace_settings> settings_for(const goruntime::Program& program,
+                                                    const std::vector<ProbePlan>& plans);
+
+}  // namespace gotrace::probe
