@@ -1,5 +1,6 @@
 """What the end-to-end tests share: build targets, start and reap them, run gotrace-leak, read the truth from sources."""
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -139,10 +140,22 @@ def reap(process):
             stream.close()
 
 
+def _popen(command, **options):
+    """Popen, tried again while a child that another thread forks still holds the new executable open for writing."""
+    for _ in range(50):
+        try:
+            return subprocess.Popen(command, **options)
+        except OSError as error:
+            if error.errno != errno.ETXTBSY:
+                raise
+            time.sleep(0.05)
+    return subprocess.Popen(command, **options)
+
+
 @contextlib.contextmanager
 def started(command, ready=True, **options):
     """A process in a session of its own, always reaped; with `ready`, its line READY is awaited."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, **options)
+    process = _popen(command, stdout=subprocess.PIPE, start_new_session=True, **options)
     try:
         if ready:
             line = _read_line(process.stdout, 60)

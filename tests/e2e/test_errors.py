@@ -165,12 +165,8 @@ class Names(Checked):
         other = os.path.join(self.directory, "other")
         os.mkdir(other)
         shutil.copy(shutil.which("sleep"), os.path.join(other, self.name))
-        sleeper = subprocess.Popen([os.path.join(other, self.name), "60"])
-        try:
-            report = harness.json_report("--name", self.name, "--duration", "1s")
-        finally:
-            sleeper.kill()
-            sleeper.wait()
+        self.stack.enter_context(harness.started([os.path.join(other, self.name), "60"], ready=False))
+        report = harness.json_report("--name", self.name, "--duration", "1s")
         self.assertEqual(report["target"]["pid"], process.pid)
 
     def test_a_part_of_the_name_is_no_match(self):

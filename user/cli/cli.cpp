@@ -1,68 +1,68 @@
 #include "cli/cli.h"
 
+#include <algorithm>
 #include <exception>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "base/units.h"
 #include "cli/commands.h"
+#include "cli/messages.h"
 #include "cli/output.h"
+#include "cli/signals.h"
 
 namespace gotrace::cli {
+
 namespace {
 
-struct Command {
-  const char* name;
-  const char* help;
-  void (*add)(CLI::App&, Options&);
-  int (*run)(const Options&);
-};
+Status print(std::string_view text) {
+  auto output = Output::open("-", false);
+  return output ? output->write(text) : Status(output.error());
+}
 
-constexpr Command kCommands[] = {
-    {"record", "Record a trace until Ctrl-C, --duration, or the target's end", add_record, run_record},
-    {"report", "Print the report of a trace", add_report, run_report},
-    {"replay", "Show a trace as it was seen", add_replay, run_replay},
-    {"explain", "Print one finding in full", add_explain, run_explain},
-    {"list", "List the Go processes of this host", add_list, run_list},
-    {"doctor", "Say what works here, what does not, and what to do", add_doctor, run_doctor},
-};
+int unknown_command(const std::string& name) {
+  const auto shown = escape_for_terminal(name);
+  if (!name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; }))
+    return fail({ErrorKind::usage, fmt::format("'{0}' is no command; to look at that process write -p {0}", shown)});
+  return fail({ErrorKind::usage, fmt::format("'{}' is no command; gotrace-leak --help lists them", shown)});
+}
 
-int parse_and_run(int argc, char** argv) {
-  CLI::App app("Finds what leaks in a running Go program: goroutines and memory, by line of code.", "gotrace-leak");
-  Options options;
-  app.set_version_flag("--version", "gotrace-leak " GOTRACE_VERSION);
-  app.require_subcommand(0, 1);
-  app.get_formatter()->column_width(34);
-  add_live(app, options);
-  int (*run)(const Options&) = run_live;
-  for (const Command& command : kCommands) {
-    CLI::App* sub = app.add_subcommand(command.name, command.help);
-    command.add(*sub, options);
-    sub->callback([&run, &command] { run = command.run; });
+int dispatch(const Arguments& arguments) {
+  if (arguments.empty())
+    return fail({ErrorKind::usage,
+                 "no process given; write gotrace-leak -p PID (gotrace-leak list shows the Go processes)"});
+  const auto& first = arguments.front();
+  if (first == "--version") {
+    const auto printed = print(fmt::format("gotrace-leak {}\n", GOTRACE_VERSION));
+    return printed ? kDone : fail(printed.error());
   }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& done) {
-    return app.exit(done);  // --help, --version
-  } catch (const CLI::ParseError& error) {
-    print_note(fmt::format("{}; see gotrace-leak --help", error.what()));
-    return exit_code(ErrorKind::usage);
-  }
-  if (!options.format.empty() && report::find_format(options.format) == nullptr) {
-    print_note(fmt::format("--format {}: write text, json or jsonl", options.format));
-    return exit_code(ErrorKind::usage);
-  }
-  return run(options);
+  if (first.starts_with('-')) return run_live(arguments);
+  for (const auto& command : commands())
+    if (command.name == first) return command.run({arguments.begin() + 1, arguments.end()});
+  return unknown_command(first);
 }
 
 }  // namespace
 
+const std::vector<Command>& commands() {
+  static const std::vector<Command> kCommands = {
+      {"record", "record -p PID -o FILE", "record until Ctrl-C, --duration, or the process's end", run_record},
+      {"report", "report FILE", "a report from a recording, in any format", run_report},
+      {"replay", "replay FILE", "the live screen over a recording; off a terminal as report", run_replay},
+      {"explain", "explain ID FILE", "one finding in full: stack, evidence, members", run_explain},
+      {"list", "list", "the Go processes of this host", run_list},
+      {"doctor", "doctor [-p PID]", "what works here, what does not, what to do", run_doctor},
+  };
+  return kCommands;
+}
+
 int run(int argc, char** argv) {
+  ignore_sigpipe();
   try {
-    return parse_and_run(argc, argv);
+    return dispatch(Arguments(argv + std::min(argc, 1), argv + argc));
   } catch (const std::exception& error) {
-    print_note(fmt::format("internal error: {}", error.what()));
-    return 1;
+    say(fmt::format("internal error: {}; please report it", error.what()));
+    return kFailed;
   }
 }
 

@@ -1,145 +1,159 @@
 #include "cli/options.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-#include <array>
-#include <cstdlib>
-#include <cstring>
-#include <sstream>
-#include <string_view>
+#include <charconv>
+#include <iostream>
 
 #include <fmt/format.h>
 
 #include "base/units.h"
+#include "cli/messages.h"
 
 namespace gotrace::cli {
+
 namespace {
 
-Error usage(std::string text) { return Error{ErrorKind::usage, std::move(text)}; }
+constexpr int kNarrowest = 40;
+constexpr int kWidest = 400;
+constexpr std::uint64_t kShortestInterval = 100'000'000;      // ns
+constexpr std::uint64_t kLongestInterval = 3'600'000'000'000;
+constexpr std::uint64_t kSmallestBuffer = 64U << 10;
+constexpr std::uint64_t kLargestBuffer = 1U << 30;
 
-bool environment_says_utf8() {
-  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
-    const char* value = std::getenv(name);
-    if (value == nullptr || *value == '\0') continue;
-    return std::strstr(value, "UTF-8") != nullptr || std::strstr(value, "utf8") != nullptr;
-  }
-  return false;
+Error usage(std::string text) { return {ErrorKind::usage, std::move(text)}; }
+
+template <typename T>
+Error named(const char* option, const Result<T>& result) {
+  return usage(fmt::format("{}: {}", option, result.error().text));
 }
 
-Result<std::uint64_t> positive_duration(const std::string& option, const std::string& text) {
-  auto parsed = parse_duration_ns(text);
-  if (!parsed) return usage(fmt::format("{} {}: {}", option, text, parsed.error().text));
-  if (*parsed == 0) return usage(fmt::format("{} {}: must be more than nothing; write for example {} 10s", option, text, option));
-  return parsed;
+Result<FailOn> understand_fail_on(const std::string& text) {
+  if (text.empty()) return FailOn::never;
+  if (text == "suspected" || text == "any") return FailOn::suspected;
+  if (text == "leaking") return FailOn::leaking;
+  if (text == "proved") return FailOn::proved;
+  return usage(fmt::format("--fail-on: '{}' is no verdict; write suspected, leaking, proved or any", text));
+}
+
+Result<std::optional<int>> understand_width(const std::string& text) {
+  if (text.empty()) return std::optional<int>();
+  int width = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), width);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || width < kNarrowest || width > kWidest)
+    return usage(fmt::format("--width: '{}' is no number of columns from {} to {}", text, kNarrowest, kWidest));
+  return std::optional(width);
+}
+
+std::string format_names() {
+  std::string names;
+  for (const auto& format : report::formats()) names += (names.empty() ? "" : "|") + std::string(format.name);
+  return names;
 }
 
 }  // namespace
 
-void add_target_options(CLI::App& app, Options& options) {
-  app.add_option("-p,--pid", options.pid, "Process id, or the name of its executable")->type_name("PID|NAME");
-  app.add_option("-n,--name", options.name, "Exact name of the executable (Go programs only)")->type_name("NAME");
-  app.add_flag("--show-args", options.show_args, "Show command lines when several processes match");
+void TargetArguments::declare(CLI::App& app) {
+  app.add_option("-p,--pid", pid, "Process to look at: its PID, or the name of its executable")->type_name("PID|NAME");
+  app.add_option("-n,--name", name, "The Go process whose executable has this name")->type_name("NAME");
+  app.add_flag("--show-args", show_args, "Show command lines when processes are listed (they may hold secrets)");
 }
 
-void add_judgement_options(CLI::App& app, Options& options) {
-  app.add_option("--stuck-after,--parked-threshold", options.stuck_after,
-                 "Parked so long counts as stuck (default 5m)")->type_name("DURATION");
-  app.add_option("--fail-on", options.fail_on,
-                 "Exit 3 when a finding is at least suspected|leaking|proved (any = suspected), 4 when that could not be judged")
-      ->type_name("VERDICT");
+void ReportArguments::declare(CLI::App& app) {
+  app.add_option("-f,--format", format, "Format of the report: text (the default), json, jsonl")
+      ->type_name(format_names());
+  app.add_option("-o,--output", output, "Write the report to FILE; - is stdout")->type_name("FILE");
+  app.add_flag("--force", force, "Replace a file that exists");
+  app.add_option("--width", width, "Columns of the text report (default: the terminal's, else 80)")->type_name("N");
+  app.add_flag("--all", all, "Show every group of goroutines and every call site");
+  app.add_option("--fail-on", fail_on, "Exit 3 when a finding is this bad or worse, 4 when that could not be judged")
+      ->type_name("suspected|leaking|proved|any");
 }
 
-void add_look_options(CLI::App& app, Options& options) {
-  app.add_option("--duration", options.duration, "Look so long (default: until q or Ctrl-C on a terminal, else 10s)")
-      ->type_name("DURATION");
-  app.add_option("--interval", options.interval, "Time between two looks (default 1s)")->type_name("DURATION");
-  app.add_option("--max-overhead", options.max_overhead,
-                 "What probes may cost the target, as a share of one core (default 1%; 0% = no probes)")
-      ->type_name("SHARE");
-  app.add_option("--probes", options.probes, "auto, none, or a list of births,parks,ends,allocs (default auto)")
-      ->type_name("LIST");
-  app.add_option("--buffer", options.buffer, "Size of the event buffer (default 8MiB)")->type_name("SIZE");
-  add_judgement_options(app, options);
+Result<ReportChoice> understand(const ReportArguments& arguments) {
+  ReportChoice choice;
+  choice.format = report::find_format(arguments.format.empty() ? "text" : arguments.format);
+  if (choice.format == nullptr)
+    return usage(fmt::format("--format: '{}' is not known; write one of {}", arguments.format, format_names()));
+  const auto width = understand_width(arguments.width);
+  if (!width) return width.error();
+  choice.width = *width;
+  const auto fail_on = understand_fail_on(arguments.fail_on);
+  if (!fail_on) return fail_on.error();
+  choice.fail_on = *fail_on;
+  return choice;
 }
 
-void add_report_options(CLI::App& app, Options& options) {
-  app.add_option("-f,--format", options.format, "text, json or jsonl (default text)")->type_name("FORMAT");
-  app.add_option("-o,--output", options.output, "Write to FILE instead of stdout (- is stdout)")->type_name("FILE");
-  app.add_flag("--force", options.force, "Replace an existing file");
-  app.add_option("--width", options.width, "Columns of the text report (default: the terminal's, else 80)")
-      ->type_name("N")
-      ->check(CLI::Range(40, 1000));
-  app.add_flag("--all", options.all, "Show every goroutine group and call site");
+void LookArguments::declare(CLI::App& app) {
+  app.add_option("--duration", duration, "Look this long (10s unless on a terminal, where q or Ctrl-C ends it)")
+      ->type_name("TIME");
+  app.add_option("--interval", interval, "Time between two looks at all goroutines")->type_name("TIME")->capture_default_str();
+  app.add_option("--max-overhead", max_overhead, "Most that probes may take from the target, of one CPU; 0 is none")
+      ->type_name("SHARE")
+      ->capture_default_str();
+  app.add_option("--probes", probes, "auto, none, or a list of births, parks, ends, allocs (also by the runtime's names: "
+                                     "newproc, gopark, goexit; mallocgc is every single allocation)")
+      ->type_name("LIST")
+      ->capture_default_str();
+  app.add_option("--buffer", buffer, "Size of the kernel's buffer for probe events")->type_name("SIZE")->capture_default_str();
+  app.add_option("--stuck-after,--parked-threshold", stuck_after,
+                 "Parked at least this long may be called stuck")
+      ->type_name("TIME")
+      ->capture_default_str();
 }
 
-bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
-bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) == 1; }
-
-report::ReportOptions report_options(const Options& options, bool to_terminal) {
-  report::ReportOptions result;
-  result.all = options.all;
-  result.utf8 = environment_says_utf8();
-  winsize size{};
-  if (options.width > 0) {
-    result.width = options.width;
-  } else if (to_terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) {
-    result.width = size.ws_col;
+Result<session::LiveOptions> understand(const LookArguments& arguments) {
+  session::LiveOptions options;
+  if (!arguments.duration.empty()) {
+    const auto duration = parse_duration_ns(arguments.duration);
+    if (!duration) return named("--duration", duration);
+    if (*duration == 0) return usage("--duration: 0 is no time to look; write 10s or 5m");
+    options.duration_ns = *duration;
   }
-  const char* no_color = std::getenv("NO_COLOR");
-  result.color = to_terminal && (no_color == nullptr || *no_color == '\0');
-  return result;
+  const auto interval = parse_duration_ns(arguments.interval);
+  if (!interval) return named("--interval", interval);
+  if (*interval < kShortestInterval || *interval > kLongestInterval)
+    return usage("--interval: must be from 100ms to 1h");
+  options.interval_ns = *interval;
+  const auto stuck_after = understand_stuck_after(arguments.stuck_after);
+  if (!stuck_after) return stuck_after.error();
+  options.stuck_after_ns = stuck_after->value_or(options.stuck_after_ns);
+  const auto share = parse_share(arguments.max_overhead);
+  if (!share) return named("--max-overhead", share);
+  options.max_overhead = *share;
+  options.max_overhead_text = arguments.max_overhead;
+  if (const auto known = session::check_probe_names(arguments.probes); !known) return known.error();
+  options.probes = arguments.probes;
+  const auto buffer = parse_size_bytes(arguments.buffer);
+  if (!buffer) return named("--buffer", buffer);
+  if (*buffer < kSmallestBuffer || *buffer > kLargestBuffer) return usage("--buffer: must be from 64KiB to 1GiB");
+  options.buffer_bytes = *buffer;
+  return options;
 }
 
-Result<Times> parse_times(const Options& options) {
-  Times times;
-  if (!options.duration.empty()) {
-    auto duration = positive_duration("--duration", options.duration);
-    if (!duration) return duration.error();
-    times.duration_ns = *duration;
-  }
-  auto interval = positive_duration("--interval", options.interval);
-  if (!interval) return interval.error();
-  if (*interval < 100'000'000U)
-    return usage(fmt::format("--interval {}: looking more often than every 100ms would burden the target", options.interval));
-  times.interval_ns = *interval;
-  if (!options.stuck_after.empty()) {
-    auto stuck = positive_duration("--stuck-after", options.stuck_after);
-    if (!stuck) return stuck.error();
-    times.stuck_after_ns = *stuck;
-  }
-  return times;
+void declare_stuck_after(CLI::App& app, std::string& into) {
+  app.add_option("--stuck-after,--parked-threshold", into, "Judge by this instead of what was recorded")
+      ->type_name("TIME");
 }
 
-Result<std::string> parse_probes(const std::string& text) {
-  if (text == "auto" || text == "none") return text;
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kNames = {{{"births", "births"},
-                                                                                    {"parks", "parks"},
-                                                                                    {"ends", "ends"},
-                                                                                    {"allocs", "allocs"},
-                                                                                    {"newproc", "births"},
-                                                                                    {"gopark", "parks"},
-                                                                                    {"goexit", "ends"},
-                                                                                    {"mallocgc", "allocs"}}};
-  std::string result;
-  std::stringstream list(text);
-  for (std::string word; std::getline(list, word, ',');) {
-    std::string_view canonical;
-    for (const auto& [name, meaning] : kNames)
-      if (name == word) canonical = meaning;
-    if (canonical.empty())
-      return usage(fmt::format("--probes {}: '{}' is no probe; write auto, none, or a list of births,parks,ends,allocs", text, word));
-    if (!result.empty()) result += ',';
-    result += canonical;
-  }
-  if (result.empty()) return usage("--probes: write auto, none, or a list of births,parks,ends,allocs");
-  return result;
+Result<std::optional<std::uint64_t>> understand_stuck_after(const std::string& text) {
+  if (text.empty()) return std::optional<std::uint64_t>();
+  const auto parsed = parse_duration_ns(text);
+  if (!parsed) return named("--stuck-after", parsed);
+  if (*parsed == 0) return usage("--stuck-after: 0 would call every wait stuck; write 1s or more");
+  return std::optional(*parsed);
 }
 
-Status check_fail_on(const std::string& text) {
-  for (const std::string_view known : {"", "suspected", "leaking", "proved", "any"})
-    if (text == known) return success();
-  return usage(fmt::format("--fail-on {}: write suspected, leaking, proved or any", text));
+std::optional<int> parse(CLI::App& app, std::vector<std::string> arguments) {
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
+  try {
+    app.parse(std::move(arguments));
+    return std::nullopt;
+  } catch (const CLI::CallForHelp&) {
+    std::cout << app.help() << std::flush;
+    return kDone;
+  } catch (const CLI::ParseError& error) {
+    say(fmt::format("{}; {} --help lists the options", error.what(), app.get_name()));
+    return kUsage;
+  }
 }
 
 }  // namespace gotrace::cli

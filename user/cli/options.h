@@ -1,63 +1,61 @@
-// The options that commands share, their defaults, and how CLI11 fills them in.
+// Options that several commands share: declared once, understood once.
 #pragma once
 
-#include <cstdint>
+#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 
-#include <CLI/CLI.hpp>
-
 #include "base/result.h"
 #include "report/report.h"
+#include "session/session.h"
 
 namespace gotrace::cli {
 
-struct Options {
-  // target
-  std::string pid;   // a number, or a name
-  std::string name;  // exact basename of the executable
+// How the target is named.
+struct TargetArguments {
+  std::string pid;   // -p: a number, or a name
+  std::string name;  // -n
   bool show_args = false;
-  // time
-  std::string duration;
-  std::string interval = "1s";
-  // output
-  std::string format;
-  std::string output;
-  std::string record;
+  void declare(CLI::App& app);
+};
+
+enum class FailOn : std::uint8_t { never, suspected, leaking, proved };
+
+// How the report is written.
+struct ReportArguments {
+  std::string format;  // empty: not given
+  std::string output;  // -o; empty: stdout
+  std::string width;
+  std::string fail_on;
   bool force = false;
-  int width = 0;
   bool all = false;
-  // cost
+  void declare(CLI::App& app);
+};
+struct ReportChoice {
+  const report::Format* format = nullptr;
+  std::optional<int> width;
+  FailOn fail_on = FailOn::never;
+};
+[[nodiscard]] Result<ReportChoice> understand(const ReportArguments& arguments);
+
+// How it is looked.
+struct LookArguments {
+  std::string duration;  // empty: not given
+  std::string interval = "1s";
   std::string max_overhead = "1%";
   std::string probes = "auto";
+  std::string stuck_after = "5m";
   std::string buffer = "8MiB";
-  // judgement
-  std::string stuck_after;
-  std::string fail_on;
-  // operands
-  std::string file;
-  std::string id;
+  void declare(CLI::App& app);
 };
+// Everything but pid, record_path and replace.
+[[nodiscard]] Result<session::LiveOptions> understand(const LookArguments& arguments);
 
-void add_target_options(CLI::App& app, Options& options);
-void add_look_options(CLI::App& app, Options& options);    // time, cost, judgement of a live look
-void add_report_options(CLI::App& app, Options& options);  // what is printed and where
-void add_judgement_options(CLI::App& app, Options& options);
+// --stuck-after alone, for replays; nullopt: as recorded.
+void declare_stuck_after(CLI::App& app, std::string& into);
+[[nodiscard]] Result<std::optional<std::uint64_t>> understand_stuck_after(const std::string& text);
 
-// What is printed how: width, colour and character set from the options, the terminal and the environment.
-[[nodiscard]] report::ReportOptions report_options(const Options& options, bool to_terminal);
-[[nodiscard]] bool stdout_is_terminal();
-[[nodiscard]] bool stderr_is_terminal();
-
-// Numbers of the options, or a usage error that says what to write. `duration`: 0 when not given.
-struct Times {
-  std::uint64_t duration_ns = 0;
-  std::uint64_t interval_ns = 0;
-  std::optional<std::uint64_t> stuck_after_ns;
-};
-[[nodiscard]] Result<Times> parse_times(const Options& options);
-// "auto", "none" or canonical names, comma-separated, from their aliases.
-[[nodiscard]] Result<std::string> parse_probes(const std::string& text);
-[[nodiscard]] Status check_fail_on(const std::string& text);
+// Parses `arguments` (without the program's name). nullopt: go on; else the exit code: help was printed or an error said.
+[[nodiscard]] std::optional<int> parse(CLI::App& app, std::vector<std::string> arguments);
 
 }  // namespace gotrace::cli

@@ -1,81 +1,109 @@
 #include "cli/output.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include <fmt/format.h>
 
-#include "base/unique_fd.h"
+#include "cli/messages.h"
 
 namespace gotrace::cli {
+
 namespace {
 
-bool write_all(int fd, std::string_view text) {
+Error cannot_write(const std::string& path) {
+  return failure(fmt::format("{}: can't write: {}", path, std::strerror(errno)));
+}
+
+// Under sudo the file belongs to who called: nobody wants root's files in their home.
+void give_to_caller(int file) {
+  const auto number = [](const char* variable) -> long {
+    const char* text = std::getenv(variable);
+    if (text == nullptr || ::geteuid() != 0) return -1;
+    long value = -1;
+    const auto parsed = std::from_chars(text, text + std::strlen(text), value);
+    return parsed.ec == std::errc() && *parsed.ptr == '\0' && value >= 0 ? value : -1;
+  };
+  const long user = number("SUDO_UID"), group = number("SUDO_GID");
+  if (user < 0) return;
+  // Not vital: the report is there all the same, only root's.
+  if (::fchown(file, static_cast<uid_t>(user), group < 0 ? static_cast<gid_t>(-1) : static_cast<gid_t>(group)) != 0)
+    return;
+}
+
+bool write_all(int file, std::string_view text) {
   while (!text.empty()) {
-    const ssize_t count = ::write(fd, text.data(), text.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(count));
+    const ssize_t written = ::write(file, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EAGAIN) {  // a terminal that somebody made non-blocking
+      pollfd ready{file, POLLOUT, 0};
+      ::poll(&ready, 1, 1000);
+      continue;
+    }
+    if (written <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(written));
   }
   return true;
 }
 
-// Under sudo the file belongs to whoever asked for it.
-void give_to_caller(int fd) {
-  const char* uid = std::getenv("SUDO_UID");
-  const char* gid = std::getenv("SUDO_GID");
-  if (::geteuid() != 0 || uid == nullptr || gid == nullptr) return;
-  const int failed = ::fchown(fd, static_cast<uid_t>(std::strtoul(uid, nullptr, 10)),
-                              static_cast<gid_t>(std::strtoul(gid, nullptr, 10)));
-  if (failed != 0) print_note(fmt::format("warning: the file stays root's: {}", std::strerror(errno)));
-}
-
 }  // namespace
 
-bool write_stdout(std::string_view text) { return write_all(STDOUT_FILENO, text); }
+// With --force the new file is made beside the old one and takes its name when it is complete: a failure half-way
+// leaves the old one.
+Result<Output> Output::open(const std::string& path, bool replace) {
+  Output output;
+  if (path.empty() || path == "-") return output;
+  output.path_ = path;
+  output.replace_ = replace;
+  struct stat existing {};
+  const bool exists = ::lstat(path.c_str(), &existing) == 0;
+  if (exists && !replace) return failure(fmt::format("{} exists; use --force to replace it", path));
+  if (exists && !S_ISREG(existing.st_mode)) return failure(fmt::format("{}: not a regular file; name another", path));
+  output.temporary_ = replace ? fmt::format("{}.{}.part", path, ::getpid()) : path;
+  output.file_.reset(::open(output.temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!output.file_) {
+    output.temporary_.clear();  // not ours to remove
+    if (errno == EEXIST) return failure(fmt::format("{} exists; use --force to replace it", path));
+    return cannot_write(path);
+  }
+  give_to_caller(output.file_.get());
+  return output;
+}
 
-Status write_file(const std::string& path, std::string_view text, bool force) {
-  const std::string made = force ? fmt::format("{}.{}.tmp", path, ::getpid()) : path;
-  UniqueFd fd(::open(made.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!fd) {
-    if (errno == EEXIST) return failure(fmt::format("{} exists; use --force to replace it", made));
-    return failure(fmt::format("{}: cannot create it: {}", made, std::strerror(errno)));
+// A file that was not finished is of no use to anybody.
+Output::~Output() {
+  if (file_ && !temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Status Output::write(std::string_view text) {
+  if (is_stdout()) {
+    if (write_all(STDOUT_FILENO, text)) return success();
+    broken_pipe_ = errno == EPIPE;
+    return failure(fmt::format("stdout: can't write: {}", std::strerror(errno)));
   }
-  give_to_caller(fd.get());
-  if (!write_all(fd.get(), text)) {
-    const int error = errno;
-    ::unlink(made.c_str());
-    return failure(fmt::format("{}: cannot write: {}", path, std::strerror(error)));
-  }
-  if (force && ::rename(made.c_str(), path.c_str()) != 0) {
-    const int error = errno;
-    ::unlink(made.c_str());
-    return failure(fmt::format("{}: cannot replace it: {}", path, std::strerror(error)));
-  }
+  return write_all(file_.get(), text) ? success() : Status(cannot_write(path_));
+}
+
+Status Output::finish() {
+  if (is_stdout()) return success();
+  if (replace_ && ::rename(temporary_.c_str(), path_.c_str()) != 0) return cannot_write(path_);
+  temporary_.clear();
+  if (::close(file_.release()) != 0) return cannot_write(path_);
+  say("wrote " + path_);
   return success();
 }
 
-void print_error(const Error& error) { print_note(error.text); }
-
-void print_note(std::string_view line) {
-  const std::string text = fmt::format("gotrace-leak: {}\n", line);
-  if (!write_all(STDERR_FILENO, text)) return;  // nobody left to tell
-}
-
-int exit_code(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::failed: return 1;
-    case ErrorKind::usage: return 2;
-    case ErrorKind::no_target: return 5;
-    case ErrorKind::not_permitted: return 6;
-  }
-  return 1;
+bool stdout_closed() {
+  pollfd reader{STDOUT_FILENO, 0, 0};
+  return ::poll(&reader, 1, 0) > 0 && (reader.revents & (POLLERR | POLLNVAL)) != 0;
 }
 
 }  // namespace gotrace::cli

@@ -1,18 +1,13 @@
 #include "goruntime/goroutine_reader.h"
 
 #include <algorithm>
-#include <ctime>
+
+#include "process/memory_figures.h"
 
 namespace gotrace::goruntime {
 namespace {
 
 constexpr std::size_t kJobsPerBatch = 2048;
-
-std::uint64_t monotonic_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 std::uint64_t hash_of(const UnwoundStack& stack) {
   std::uint64_t hash = stack.count + (stack.truncated ? 1U << 16 : 0U);
@@ -40,6 +35,7 @@ Look GoroutineReader::look(std::uint64_t now_ns) {
   now_ns_ = now_ns;
   const std::uint64_t started = monotonic_ns();
   if (!refresh_list()) return program_.target().alive() ? Look::unavailable : Look::target_gone;
+  look_at_memory();
   wait_objects_.begin_look();
   scan();
   if (alive_ == 0 && !program_.target().alive()) return Look::target_gone;
@@ -53,6 +49,14 @@ bool GoroutineReader::refresh_list() {
   if (*addresses != plan_.addresses) plan_ = make_read_plan(std::move(*addresses), layout_.size());
   if (slots_.size() < plan_.addresses.size()) slots_.resize(plan_.addresses.size());
   return true;
+}
+
+// GO-RUNTIME section 2: reading is not free for the target when it is short of memory.
+void GoroutineReader::look_at_memory() {
+  const auto figures = process::read_memory_figures(program_.target(), now_ns_);
+  const bool careful = figures && process::memory_is_short(*figures);
+  if (!careful) present_.reset();
+  if (careful && !present_) present_.emplace(program_.target().pid());
 }
 
 void GoroutineReader::scan() {
@@ -89,8 +93,8 @@ void GoroutineReader::visit(std::uint32_t index, const GView& view) {
   sink_.accept(slot.state);
 }
 
-// GO-RUNTIME section 2: g.trackingSeq counts each time it stops running, waitsince is zeroed when it runs. Coroutines are
-// switched without either. Go 1.15 has no trackingSeq: only a waitsince that stays says that it did not run.
+// GO-RUNTIME section 2: g.trackingSeq counts each time it stops running, waitsince is zeroed when it runs. Coroutines
+// are switched without either. Go 1.15 has no trackingSeq: only a waitsince that stays says that it did not run.
 bool GoroutineReader::still_parked(const Slot& slot, const GView& view) const {
   if (!slot.settled || view.status != GoStatus::waiting || slot.state.status != GoStatus::waiting) return false;
   if (slot.pc != view.pc || slot.depth != view.depth() || slot.state.wait_reason != view.wait_reason) return false;
@@ -110,7 +114,7 @@ void GoroutineReader::finish(Job& job, bool settled) {
                          .status = view.status,
                          .wait_reason = view.wait_reason,
                          .ran = true,
-                         .stack_torn = !settled && job.unwound.count == 0,
+                         .stack_torn = !settled && job.unwound.count == 0 && !job.absent,
                          .system = is_system(view.start_pc),
                          .wait_since_ns = view.status == GoStatus::waiting ? view.wait_since : 0,
                          .stack_bytes = view.stack_hi - view.stack_lo,
@@ -164,7 +168,7 @@ std::uint64_t GoroutineReader::newest_goid() const {
 }
 
 void GoroutineReader::send_losses() {
-  for (Count* loss : {&torn_stacks_, &torn_goroutines_, &unreadable_, &truncated_stacks_}) {
+  for (Count* loss : {&torn_stacks_, &torn_goroutines_, &unreadable_, &truncated_stacks_, &absent_stacks_}) {
     if (loss->count == loss->sent) continue;
     loss->sent = loss->count;
     sink_.accept(Loss{.time_ns = now_ns_, .cause = loss->cause, .count = loss->count});

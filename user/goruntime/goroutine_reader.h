@@ -12,6 +12,7 @@
 #include "goruntime/readers.h"
 #include "goruntime/stack_unwinder.h"
 #include "goruntime/wait_objects.h"
+#include "process/memory_presence.h"
 
 namespace gotrace::goruntime {
 
@@ -25,12 +26,13 @@ class GoroutineReader final : public Reader {
     process::Address pc = 0;
     std::uint64_t depth = 0;
     std::uint8_t tracking = 0;
-    bool settled = false;  // its stack and wait objects were read without contradiction
+    bool settled = false;    // its stack and wait objects were read without contradiction
     GoroutineState state{};  // goid 0: nothing is there
   };
   struct Job {  // a goroutine whose stack is to be read
     std::uint32_t slot = 0;
     GView view{};
+    bool absent = false;   // its stack is not in memory, and fetching it could hurt
     bool changed = false;  // while its stack was read
     std::vector<std::byte> stack{};
     UnwoundStack unwound{};
@@ -49,6 +51,7 @@ class GoroutineReader final : public Reader {
   [[nodiscard]] std::string validate_stacks();
   [[nodiscard]] std::string validate_wait_objects();
   bool refresh_list();
+  void look_at_memory();
   void scan();
   void visit(std::uint32_t slot, const GView& view);
   [[nodiscard]] bool still_parked(const Slot& slot, const GView& view) const;
@@ -85,6 +88,7 @@ class GoroutineReader final : public Reader {
   bool wait_objects_usable_ = false;
   std::uint64_t now_ns_ = 0;
   std::uint32_t sequence_ = 0;
+  std::optional<process::PresentPages> present_;  // set while memory is short
   ReadPlan plan_;
   std::vector<Slot> slots_;
   std::vector<Job> jobs_;  // a batch at a time
@@ -100,6 +104,7 @@ class GoroutineReader final : public Reader {
   Count torn_goroutines_{"torn_goroutines"};
   Count unreadable_{"unreadable_goroutines"};
   Count truncated_stacks_{"truncated_stacks"};
+  Count absent_stacks_{"absent_stacks"};
 };
 
 }  // namespace gotrace::goruntime

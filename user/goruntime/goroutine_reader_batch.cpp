@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::uint64_t kLargestRange = 1ULL << 20;
 constexpr std::uint64_t kLargestGap = 2048;
-constexpr std::uint64_t kBytesPerBatch = 4ULL << 20;  // stays in the cache while it is decoded
+constexpr std::uint64_t kBytesPerBatch = 1ULL << 20;  // stays in the cache while it is decoded
 constexpr std::size_t kRangesPerBatch = 1024;
 constexpr process::Address kHighestAddress = 1ULL << 56;  // user space, five-level page tables included
 
@@ -22,8 +22,8 @@ void read_singly(process::RemoteMemory& memory, const ReadPlan& plan, const Read
   std::vector<process::ReadRequest> requests;
   requests.reserve(members.size());
   for (std::size_t i = 0; i < members.size(); ++i) {
-    requests.push_back({.address = plan.addresses[members[i]],
-                        .into = std::span(buffer).subspan(i * plan.size, plan.size)});
+    requests.push_back(
+        {.address = plan.addresses[members[i]], .into = std::span(buffer).subspan(i * plan.size, plan.size)});
   }
   memory.read_many(requests);
   for (std::size_t i = 0; i < members.size(); ++i) {

@@ -15,8 +15,8 @@ namespace gotrace::goruntime {
 struct ReadPlan {
   struct Range {
     process::Address begin = 0;
-    std::uint64_t size = 0;    // bytes
-    std::uint32_t first = 0;   // of `order`
+    std::uint64_t size = 0;   // bytes
+    std::uint32_t first = 0;  // of `order`
     std::uint32_t count = 0;
   };
   std::vector<process::Address> addresses;

@@ -1,9 +1,11 @@
 #include "goruntime/goroutine_reader_list.h"
 
+#include <ctime>
+
 namespace gotrace::goruntime {
 namespace {
 
-constexpr std::uint32_t kScanBit = 0x1000;         // runtime/runtime2.go, _Gscan
+constexpr std::uint32_t kScanBit = 0x1000;           // runtime/runtime2.go, _Gscan
 constexpr std::uint64_t kMostGoroutines = 1U << 25;  // one array of pointers of 256 MiB
 
 struct SliceHeader {
@@ -81,6 +83,12 @@ std::optional<std::vector<process::Address>> read_allgs(const Program& program) 
     if (read && memory.value<SliceHeader>(*allgs) == header) return addresses;
   }
   return std::nullopt;
+}
+
+std::uint64_t monotonic_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 }  // namespace gotrace::goruntime

@@ -52,8 +52,11 @@ class GLayout {
   const Layout& layout_;
 };
 
-// The addresses in allgs; nullopt when they could not be read consistently. It only ever grows, but its array moves when
-// it does: the slice is read before and after.
+// The addresses in allgs; nullopt when they could not be read consistently. It only ever grows, but its array moves
+// when it does: the slice is read before and after.
 [[nodiscard]] std::optional<std::vector<process::Address>> read_allgs(const Program& program);
+
+// CLOCK_MONOTONIC.
+[[nodiscard]] std::uint64_t monotonic_ns();
 
 }  // namespace gotrace::goruntime

@@ -32,6 +32,7 @@ void GoroutineReader::settle() {
     give_up(*job);
   }
   for (std::size_t i = 0; i < jobs_.size(); ++i) {
+    if (jobs_[i].absent) ++absent_stacks_.count;
     if (jobs_[i].view.exists()) finish(jobs_[i], settled[i]);
   }
   jobs_.clear();
@@ -41,6 +42,7 @@ void GoroutineReader::settle() {
 void GoroutineReader::give_up(Job& job) {
   constexpr std::size_t kTellingFrames = 2;
   if (job.wait.torn) job.wait = WaitQuery{};
+  if (job.absent) return;
   if (job.changed || job.unwound.count < kTellingFrames) {
     ++torn_stacks_.count;
     job.unwound.count = 0;
@@ -62,8 +64,12 @@ void GoroutineReader::read_stacks(std::span<Job*> jobs) {
     job->complete = false;
     const GView& view = job->view;
     job->stack.clear();
+    job->absent = false;
     if (!stacks_usable_ || !view.has_still_stack()) continue;
-    job->stack.resize(static_cast<std::size_t>(std::min(view.depth(), kStackBytes)));
+    const std::uint64_t size = std::min(view.depth(), kStackBytes);
+    job->absent = present_ && !present_->present(view.sp, size);
+    if (job->absent) continue;
+    job->stack.resize(static_cast<std::size_t>(size));
     requests.push_back({.address = view.sp, .into = job->stack});
     owners.push_back(job);
   }
@@ -108,24 +114,23 @@ std::vector<GoroutineReader::Job*> GoroutineReader::recheck(std::span<Job*> jobs
   for (const Job* job : jobs) addresses.push_back(plan_.addresses[job->slot]);
   std::vector<Job*> again;
   std::vector<bool> seen(jobs.size());
-  run_read_plan(memory_, make_read_plan(std::move(addresses), layout_.size()),
-                [&](std::uint32_t index, Bytes bytes) {
-                  Job& job = *jobs[index];
-                  seen[index] = true;
-                  const GView view = layout_.decode(bytes);
-                  const bool same = same_stop(job.view, view);
-                  const bool still = view.exists() && view.has_still_stack() && stacks_usable_;
-                  const bool torn = job.wait.torn || (still && !job.complete);
-                  job.changed = !same;
-                  job.view = view;
-                  if ((same && !torn) || !view.exists()) return;
-                  if (!still && !same) {  // it runs now: there is no stack to read
-                    job.unwound.count = 0;
-                    job.wait = WaitQuery{};
-                    if (view.status != GoStatus::copystack) return;
-                  }
-                  again.push_back(&job);
-                });
+  run_read_plan(memory_, make_read_plan(std::move(addresses), layout_.size()), [&](std::uint32_t index, Bytes bytes) {
+    Job& job = *jobs[index];
+    seen[index] = true;
+    const GView view = layout_.decode(bytes);
+    const bool same = same_stop(job.view, view);
+    const bool still = view.exists() && view.has_still_stack() && stacks_usable_;
+    const bool torn = job.wait.torn || (still && !job.complete && !job.absent);
+    job.changed = !same;
+    job.view = view;
+    if ((same && !torn) || !view.exists()) return;
+    if (!still && !same) {  // it runs now: there is no stack to read
+      job.unwound.count = 0;
+      job.wait = WaitQuery{};
+      if (view.status != GoStatus::copystack) return;
+    }
+    again.push_back(&job);
+  });
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     if (!seen[i]) again.push_back(jobs[i]);
   }

@@ -1,4 +1,6 @@
 // The allocator's own counters and the garbage collector's state: memstats, gcController, work, mheap_.
+#include "goruntime/heap_counter_reader.h"
+
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -7,9 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "goruntime/goroutine_reader_list.h"
 #include "goruntime/goroutine_reader_batch.h"
-#include "goruntime/heap_counter_reader.h"
+#include "goruntime/goroutine_reader_list.h"
 
 namespace gotrace::goruntime {
 namespace {
@@ -51,7 +52,8 @@ HeapCounterReader::HeapCounterReader(const Program& program, RecordSink& sink)
   std::string why = why_unusable();
   if (why.empty()) why = validate();
   usable_ = why.empty();
-  sink_.accept(SourceState{.name = "heap-counters",
+  sink_.accept(SourceState{.time_ns = monotonic_ns(),
+                           .name = "heap-counters",
                            .status = usable_ ? SourceStatus::on : SourceStatus::failed,
                            .reason = why,
                            .fix = ""});
@@ -110,7 +112,10 @@ void HeapCounterReader::find_sweeper() {
     const std::uint64_t start = g.decode(*bytes).start_pc;
     if (start < program_.load_bias()) continue;
     const auto function = program_.functions().containing(start - program_.load_bias());
-    if (function && function->name == "runtime.bgsweep") sweeper_ = (*all)[i];
+    // From Go 1.17 on the go statement's own wrapper is what the goroutine starts with; bgsweep's is gcenable's first.
+    const bool found = function && (function->name == "runtime.bgsweep" || function->name == "runtime.gcenable.func1" ||
+                                    function->name == "runtime.gcenable.gowrap1");
+    if (found) sweeper_ = (*all)[i];
   }
 }
 
@@ -188,8 +193,8 @@ HeapCounters HeapCounterReader::decode(const Raw& raw) const {
   counters.gc_running = raw.cycles > counters.gc_cycles;
   counters.last_gc_end_ns = word(raw.stats, stats.last_gc_nanotime);
   add_by_class(raw.stats, counters);
-  for (const Field* field : {&stats.mspan_sys, &stats.mcache_sys, &stats.buckhash_sys, &stats.gcMiscSys, &stats.gc_sys,
-                             &stats.other_sys}) {
+  for (const Field* field :
+       {&stats.mspan_sys, &stats.mcache_sys, &stats.buckhash_sys, &stats.gcMiscSys, &stats.gc_sys, &stats.other_sys}) {
     counters.runtime_bytes += word(raw.stats, *field);
   }
   const auto either = [&](const Field& newer, const Field& older) {
@@ -204,8 +209,8 @@ HeapCounters HeapCounterReader::decode(const Raw& raw) const {
     const std::uint64_t idle = word(raw.stats, stats.heap_idle);
     counters.heap_free_bytes = idle - std::min(idle, word(raw.stats, stats.heap_released));
   }
-  const std::uint64_t goal = std::min(either(controller.gcPercentHeapGoal, stats.next_gc),
-                                      goal_of_memory_limit(layout_, raw.controller));
+  const std::uint64_t goal =
+      std::min(either(controller.gcPercentHeapGoal, stats.next_gc), goal_of_memory_limit(layout_, raw.controller));
   counters.heap_goal_bytes = goal == kNone ? 0 : goal;
   if (stats.gc_cpu_fraction.present()) {
     const auto fraction = load<double>(raw.stats, stats.gc_cpu_fraction.offset);

@@ -9,15 +9,16 @@
 #include <vector>
 
 #include "goruntime/goroutine_reader_batch.h"
+#include "goruntime/goroutine_reader_list.h"
 #include "goruntime/readers.h"
 
 namespace gotrace::goruntime {
 namespace {
 
 constexpr std::size_t kMostBuckets = 1U << 20;
-constexpr std::uint64_t kMostFrames = 1024;       // GODEBUG=profstackdepth can't be larger (Go 1.23, runtime/mprof.go)
-constexpr std::uint64_t kMemoryProfile = 1;       // bucketType memProfile
-constexpr std::uint32_t kCyclesAhead = 3;         // len(memRecord.future)
+constexpr std::uint64_t kMostFrames = 1024;  // GODEBUG=profstackdepth can't be larger (Go 1.23, runtime/mprof.go)
+constexpr std::uint64_t kMemoryProfile = 1;  // bucketType memProfile
+constexpr std::uint32_t kCyclesAhead = 3;    // len(memRecord.future)
 constexpr int kAttempts = 4;
 
 struct Counters {
@@ -40,6 +41,7 @@ class HeapProfileReader final : public Reader {
  public:
   HeapProfileReader(const Program& program, Symbolizer& symbolizer, RecordSink& sink)
       : program_(program), symbolizer_(symbolizer), sink_(sink), memory_(program.target().memory()) {
+    now_ns_ = monotonic_ns();
     const std::string why = why_unusable();
     usable_ = why.empty();
     if (usable_) {
@@ -59,10 +61,8 @@ class HeapProfileReader final : public Reader {
     if (!find_new_buckets()) return program_.target().alive() ? Look::unavailable : Look::target_gone;
     read_counters();
     send_torn();
-    sink_.accept(HeapProfile{.time_ns = now_ns_,
-                             .rate = static_cast<std::uint64_t>(*rate),
-                             .cycle = cycle(),
-                             .buckets = buckets_.size()});
+    sink_.accept(HeapProfile{
+        .time_ns = now_ns_, .rate = static_cast<std::uint64_t>(*rate), .cycle = cycle(), .buckets = buckets_.size()});
     return Look::ok;
   }
 
@@ -74,14 +74,15 @@ class HeapProfileReader final : public Reader {
       return "the layout of the heap profile is not known for this Go version";
     }
     for (const char* name : {"mbuckets", "MemProfileRate"}) {
-      if (!program_.global(name)) return std::string("runtime.") + name + " was not found: " + program_.why_missing(name);
+      if (!program_.global(name))
+        return std::string("runtime.") + name + " was not found: " + program_.why_missing(name);
     }
     return {};
   }
 
   void send_state(SourceStatus status, std::string reason) {
-    sink_.accept(
-        SourceState{.time_ns = now_ns_, .name = "heap-profile", .status = status, .reason = std::move(reason), .fix = ""});
+    sink_.accept(SourceState{
+        .time_ns = now_ns_, .name = "heap-profile", .status = status, .reason = std::move(reason), .fix = ""});
   }
 
   void set_on(bool on) {
@@ -109,7 +110,7 @@ class HeapProfileReader final : public Reader {
     std::vector<Bucket> fresh;
     std::unordered_set<process::Address> seen;
     process::Address next = *head;
-    for (; next != 0 && next != newest_; ) {
+    for (; next != 0 && next != newest_;) {
       if (buckets_.size() + fresh.size() >= kMostBuckets || !seen.insert(next).second) break;
       const auto link = read_bucket(next, fresh);
       if (!link) break;
@@ -144,7 +145,9 @@ class HeapProfileReader final : public Reader {
   [[nodiscard]] Counters decode(Bytes record) const {
     const Layout& layout = program_.layout();
     const auto& field = layout.memRecordCycle;
-    const auto at = [&](std::uint64_t base, const Field& f) { return load_or_zero<std::uint64_t>(record, base + f.offset); };
+    const auto at = [&](std::uint64_t base, const Field& f) {
+      return load_or_zero<std::uint64_t>(record, base + f.offset);
+    };
     Counters counters{.allocs = at(layout.memRecord.active.offset, field.allocs),
                       .frees = at(layout.memRecord.active.offset, field.frees)};
     for (std::uint32_t i = 0; i < kCyclesAhead; ++i) {

@@ -147,7 +147,8 @@ std::optional<std::uint32_t> HeapObjects::heap_sweepgen() {
 
 std::unique_ptr<ObjectLookup> make_object_lookup(const Program& program, RecordSink& sink) {
   auto lookup = std::make_unique<HeapObjects>(program);
-  sink.accept(SourceState{.name = "object-fates",
+  sink.accept(SourceState{.time_ns = monotonic_ns(),
+                          .name = "object-fates",
                           .status = lookup->available() ? SourceStatus::on : SourceStatus::failed,
                           .reason = lookup->why_unusable(),
                           .fix = ""});

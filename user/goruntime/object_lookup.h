@@ -48,7 +48,7 @@ class HeapObjects final : public ObjectLookup {
   const Program& program_;
   const Layout& layout_;
   process::RemoteMemory& memory_;
-  process::Address heap_ = 0;  // runtime.mheap_
+  process::Address heap_ = 0;                                   // runtime.mheap_
   std::unordered_map<std::uint64_t, process::Address> arenas_;  // heapArena by index; once set it stays
   std::string why_unusable_;
 };

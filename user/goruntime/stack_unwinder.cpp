@@ -9,8 +9,8 @@ namespace {
 
 // Functions that Go's traceback takes for the end of a stack (runtime/traceback.go, topofstack; Go 1.15 to 1.27).
 bool is_outermost(std::string_view name) {
-  return name == "runtime.goexit" || name == "runtime.mstart" || name == "runtime.mstart0" || name == "runtime.rt0_go" ||
-         name == "runtime.mcall" || name == "runtime.morestack";
+  return name == "runtime.goexit" || name == "runtime.mstart" || name == "runtime.mstart0" ||
+         name == "runtime.rt0_go" || name == "runtime.mcall" || name == "runtime.morestack";
 }
 
 constexpr std::size_t kMostSteps = 4 * kMostFrames;  // frames walked over, hidden ones included

@@ -87,8 +87,8 @@ void WaitObjects::walk_channels(std::span<WaitQuery> queries) {
   std::vector<Link> links;
   for (std::uint32_t i = 0; i < queries.size(); ++i) {
     const WaitQuery& query = queries[i];
-    const bool by_list = is_channel_wait(query.wait) || query.wait == WaitClass::semaphore ||
-                         query.wait == WaitClass::condition;
+    const bool by_list =
+        is_channel_wait(query.wait) || query.wait == WaitClass::semaphore || query.wait == WaitClass::condition;
     if (by_list && query.waiting != 0) links.push_back({i, query.waiting});
     if (!is_channel_wait(query.wait) || query.waiting != 0) continue;
     // A select on nil channels only has no list (runtime/select.go); chansend and chanrecv set it before they park.
@@ -119,8 +119,7 @@ std::vector<WaitObjects::Link> WaitObjects::follow(std::span<WaitQuery> queries,
                   const auto kind = query.wait == WaitClass::condition ? WaitKind::condition
                                     : channel                          ? WaitKind::channel
                                                                        : WaitKind::semaphore;
-                  const auto address =
-                      load_or_zero<std::uint64_t>(sudog, channel ? channel_offset_ : element_offset_);
+                  const auto address = load_or_zero<std::uint64_t>(sudog, channel ? channel_offset_ : element_offset_);
                   ++query.count;
                   if (query.objects.size() < kMostWaitObjects) {
                     query.objects.push_back({.kind = kind, .address = address});
@@ -189,8 +188,8 @@ bool WaitObjects::may_be_sudog(const WaitQuery& query, std::uint64_t word) const
   return std::ranges::none_of(data_, [word](const DataRange& r) { return word >= r.begin && word < r.end; });
 }
 
-// semacquire1 keeps its sudog in a local variable only (runtime/sema.go); it is on the stack, since no register survives
-// a park. A stale one is told by sudog.elem, which a release sets to nil.
+// semacquire1 keeps its sudog in a local variable only (runtime/sema.go); it is on the stack, since no register
+// survives a park. A stale one is told by sudog.elem, which a release sets to nil.
 void WaitObjects::find_semaphores(std::span<WaitQuery> queries) {
   std::vector<std::uint32_t> owners;
   std::vector<process::Address> addresses;

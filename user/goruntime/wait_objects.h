@@ -16,7 +16,8 @@ namespace gotrace::goruntime {
 
 enum class WaitClass : std::uint8_t { none, receive, send, select, nil_channel, semaphore, condition, coroutine };
 
-// By the runtime's own name of the wait reason ("chan receive (nil chan)"); none for what no goroutine ends (IO, sleep).
+// By the runtime's own name of the wait reason ("chan receive (nil chan)"); none for what no goroutine ends (IO,
+// sleep).
 [[nodiscard]] WaitClass classify_wait(std::string_view reason);
 
 struct WaitQuery {
@@ -27,9 +28,9 @@ struct WaitQuery {
   process::Address stack_begin = 0;  // stack.lo
   process::Address stack_end = 0;    // stack.hi
   // Answers:
-  std::vector<WaitObject> objects{};// at most kMostWaitObjects
-  std::uint32_t count = 0;          // of all objects
-  bool torn = false;                // what was read contradicts itself: the goroutine went on meanwhile
+  std::vector<WaitObject> objects{};  // at most kMostWaitObjects
+  std::uint32_t count = 0;            // of all objects
+  bool torn = false;                  // what was read contradicts itself: the goroutine went on meanwhile
 };
 
 constexpr std::size_t kMostWaitObjects = 8;

@@ -55,11 +55,14 @@ StackId EventStream::stack_of(const gotrace_event& event) {
 }
 
 void EventStream::on(const gotrace_birth& birth) {
+  if (!lifecycle_.holds(birth.event.time_ns)) return;
   const auto start = birth.start_pc == 0 ? LocationId::none : symbolizer_.location(birth.start_pc, false);
   sink_.accept(Birth{birth.event.time_ns, birth.event.goid, start, stack_of(birth.event)});
 }
 
-void EventStream::on(const EndEvent& end) { sink_.accept(End{end.event.time_ns, end.event.goid}); }
+void EventStream::on(const EndEvent& end) {
+  if (lifecycle_.holds(end.event.time_ns)) sink_.accept(End{end.event.time_ns, end.event.goid});
+}
 
 void EventStream::on(const gotrace_park& park) {
   sink_.accept(Park{park.event.time_ns, park.event.goid, static_cast<std::uint8_t>(park.wait_reason)});

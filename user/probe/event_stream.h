@@ -26,6 +26,9 @@ class EventStream {
   void take(Bytes record);
   // After a drain: settles allocation samples and sends them. `gap`: hits of refill were lost since the last drain.
   void finish_drain(std::uint64_t now_ns, bool gap);
+  // Births and ends count from when both are watched until one is not any more, or they would not pair.
+  void open_lifecycle(std::uint64_t begin_ns) { lifecycle_ = {begin_ns, UINT64_MAX}; }
+  void close_lifecycle(std::uint64_t end_ns) { lifecycle_.end_ns = end_ns; }
   // Refill is not watched from here on.
   void interrupt();
   void check_fates(const HeapCounters& counters);
@@ -49,6 +52,12 @@ class EventStream {
   void follow_objects(std::uint64_t now_ns);
   [[nodiscard]] std::uint32_t class_of(std::uint64_t size) const;  // 0: large
 
+  struct Window {
+    std::uint64_t begin_ns = UINT64_MAX;
+    std::uint64_t end_ns = 0;
+    [[nodiscard]] bool holds(std::uint64_t time_ns) const { return time_ns >= begin_ns && time_ns < end_ns; }
+  };
+
   goruntime::Symbolizer& symbolizer_;
   goruntime::ObjectLookup& objects_;
   RecordSink& sink_;
@@ -62,6 +71,7 @@ class EventStream {
     std::uint64_t objects = 0;
   };
   std::unordered_map<std::uint8_t, Provided> provided_;  // by span class
+  Window lifecycle_;
   std::vector<std::uint64_t> missing_;
   std::uint64_t next_id_ = 1;
   std::uint64_t followed_ns_ = 0;

@@ -2,8 +2,9 @@
 // what to attach and detach; it touches nothing.
 //
 // A probe's cost is the trap, so there is no cheaper way to stay within the budget than to take probes out. Groups of
-// probes are given the budget in order of priority; the one that does not fit is detached, and tried again in windows
-// so far apart that they cost no more, on average, than what is left for it.
+// probes that fit into it, in order of priority, stay attached. Those that do not share what is left: each saves its
+// part up, is attached in windows, and is taken out when a window has spent what was saved. So the average stays within
+// the budget whatever the target does, and at any moment a single group takes at most kHardShare, for one call's time.
 #pragma once
 
 #include <array>
@@ -51,8 +52,7 @@ class Guard {
   // tried again has come (at most one a call). `costs` by group, of this very time.
   [[nodiscard]] std::vector<GuardAction> judge(const std::array<GroupCost, kGroups>& costs, std::uint64_t now_ns);
 
-  // Cost that came in after a group was told to be detached (hits go on while the kernel takes probes out): counts
-  // for the distance to its next window.
+  // Cost that came in after a group was told to be detached: hits go on while the kernel takes probes out.
   void late_cost(Group group, const GroupCost& cost);
 
   struct View {
@@ -74,17 +74,21 @@ class Guard {
     bool wanted = false;
     bool attached = false;
     bool refused = false;
+    bool measured = false;  // share and rate are of the current or a past window
     std::uint64_t windows = 0;
     std::uint64_t attached_at_ns = 0;
     std::uint64_t next_window_ns = 0;
     double share = 0;            // smoothed while attached
     double hits_per_second = 0;  // smoothed while attached
-    std::uint64_t window_cost_ns = 0;  // since it was attached
-    bool measured = false;       // share is of this window
+    double saved_ns = 0;         // may be spent; negative: owed
   };
-  void measure(State& state, const GroupCost& cost, double seconds);
-  [[nodiscard]] bool fits(double share, double hits_per_second) const;
-  void refuse(State& state, double share_left, std::uint64_t now_ns);
+  struct Part {  // of the budget
+    bool fits = false;
+    double share = 0;  // of one core
+  };
+  void measure(State& state, const GroupCost& cost, double seconds) const;
+  [[nodiscard]] std::array<Part, kGroups> divide() const;
+  [[nodiscard]] bool worth_a_window(const State& state, const Part& part, std::uint64_t now_ns) const;
   State& at(Group group) { return states_[static_cast<std::size_t>(group)]; }
   [[nodiscard]] const State& at(Group group) const { return states_[static_cast<std::size_t>(group)]; }
 

@@ -186,8 +186,12 @@ void Session::attach_group(Group group) {
       continue;
     }
     probe.attachment = std::move(attached).value();
-    probe.attached_at_ns = clock_ns();
   }
+  const std::uint64_t attached_at_ns = clock_ns();
+  for (auto& probe : probes_) {
+    if (probe.plan.group == group && probe.attachment.attached()) probe.attached_at_ns = attached_at_ns;
+  }
+  if (group == Group::lifecycle) stream_.open_lifecycle(attached_at_ns);
   if (any_usable(group)) {
     guard_.attached(group, clock_ns());
   } else {
@@ -200,10 +204,12 @@ void Session::attach_group(Group group) {
 }
 
 void Session::detach_group(Group group) {
+  const std::uint64_t end_ns = clock_ns();
+  if (group == Group::lifecycle) stream_.close_lifecycle(end_ns);
   for (auto& probe : probes_) {
     if (probe.plan.group != group || !probe.attachment.attached()) continue;
     probe.attachment.detach();
-    probe.attached_ns += clock_ns() - probe.attached_at_ns;
+    probe.attached_ns += end_ns - probe.attached_at_ns;
   }
   guard_.late_cost(group, cost_since(group));
   guard_.detached(group, clock_ns());

@@ -1,13 +1,12 @@
 #include "process/memory_figures.h"
 
 #include <dirent.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <memory>
 #include <string_view>
-
-#include <fmt/format.h>
 
 #include "process/cgroup.h"
 #include "process/proc_text.h"
@@ -48,8 +47,7 @@ std::optional<std::uint64_t> address_space_limit(const std::string& limits) {
 void add_limits(const std::string& root, const std::string& process, MemoryFigures& figures) {
   figures.limits = cgroup_memory_limits(root, process);
   if (const auto bytes = address_space_limit(read_proc_text(root + process + "/limits").value_or(""))) {
-    figures.limits.push_back(
-        {.kind = LimitKind::rlimit, .path = "", .bytes = *bytes, .used_bytes = figures.vm_bytes});
+    figures.limits.push_back({.kind = LimitKind::rlimit, .path = "", .bytes = *bytes, .used_bytes = figures.vm_bytes});
   }
   const std::string machine = read_proc_text(root + "/proc/meminfo").value_or("");
   figures.machine_bytes = kilobytes(machine, "MemTotal:");

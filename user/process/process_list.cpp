@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,8 +11,6 @@
 #include <ctime>
 #include <memory>
 #include <optional>
-
-#include <fmt/format.h>
 
 #include "base/unique_fd.h"
 #include "process/cgroup.h"
@@ -105,7 +104,8 @@ std::vector<ProcessEntry> list(const std::string& proc, const Accept& accept) {
 
 }  // namespace
 
-// ".../docker-<id>.scope", ".../cri-containerd-<id>.scope", ".../crio-<id>.scope", ".../libpod-<id>.scope" under systemd,
+// ".../docker-<id>.scope", ".../cri-containerd-<id>.scope", ".../crio-<id>.scope", ".../libpod-<id>.scope" under
+// systemd,
 // "/docker/<id>", "/kubepods/burstable/pod<uid>/<id>" under cgroupfs. crio-conmon-<id> is the container's monitor.
 std::string container_id_of(std::string_view path) {
   std::string found;

@@ -75,7 +75,9 @@ bool any_segment_holds_magic(int fd, Bytes header) {
 }  // namespace
 
 bool looks_like_go(int exe_fd) {
-  constexpr std::string_view kElf64 = "\x7f""ELF\x02\x01";
+  constexpr std::string_view kElf64 =
+      "\x7f"
+      "ELF\x02\x01";
   const auto header = read_at(exe_fd, 0, kHeader);
   if (header.size() < kHeader) return false;
   if (!std::equal(kElf64.begin(), kElf64.end(), reinterpret_cast<const char*>(header.data()))) return false;

@@ -16,6 +16,7 @@ struct ReportOptions {
   bool color = false;
   bool utf8 = false;
   bool all = false;  // every group and call site
+  bool ongoing = false;  // the session goes on: an end that is missing is none
 };
 
 struct Format {

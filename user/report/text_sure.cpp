@@ -199,7 +199,8 @@ void print_target(Page& page, const detect::Analysis& analysis) {
       text += fmt::format("; pid {} in its container {}", target.ns_pid, page.name(target.container_id.substr(0, 12)));
   }
   text += "; " + utc_date_time(analysis.window.start_wall_ns) + ", " + window_seconds(analysis.window.seconds);
-  if (!analysis.window.end) text += "; the recording was cut short (no end record)";
+  if (!analysis.window.end)
+    text += page.options().ongoing ? " so far" : "; the recording was cut short (no end record)";
   if (analysis.window.end == EndReason::target_exited) text += "; the target exited during the look";
   if (analysis.window.end == EndReason::signal) text += "; stopped by a signal";
   page.paragraph("TARGET     ", 11, text + ".", Style::bold, 6);

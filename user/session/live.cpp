@@ -38,7 +38,7 @@ class LiveSession {
         program_(program),
         hub_(hub),
         symbolizer_(program, hub),
-        goroutine_schedule_(options.interval_ns),
+        goroutine_schedule_(options.interval_ns / 2),  // so that ten seconds give enough steps to judge growth
         slow_schedule_(options.interval_ns) {}
 
   detect::Analysis run();

@@ -53,7 +53,11 @@ struct Replay {
   detect::Analysis analysis;
   std::string trouble;  // one line when the trace is damaged or ends early; else empty
 };
+// Called after each look that a trace holds, with the nanoseconds of record time since the one before it.
+using OnLook = std::function<void(const detect::Analysis&, std::uint64_t elapsed_ns)>;
 // The report of a trace: the same records through the same model. `stuck_after_ns` overrides what was recorded.
-[[nodiscard]] Result<Replay> replay(const std::string& path, std::optional<std::uint64_t> stuck_after_ns);
+// `on_look` may be empty.
+[[nodiscard]] Result<Replay> replay(const std::string& path, std::optional<std::uint64_t> stuck_after_ns,
+                                    const OnLook& on_look = {});
 
 }  // namespace gotrace::session

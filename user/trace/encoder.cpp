@@ -41,21 +41,17 @@ void Encoder::add_goroutine(const GoroutineState& state) {
 
 template <typename R>
 void Encoder::add_alone(const R& record) {
-  const std::size_t before = payload_.size();
+  // A sub-message of its own, as protozero drops a nested one that turns out to be empty (GoroutinesGone without any).
+  message_.clear();
   bool fits = true;
-  {
-    protozero::pbf_writer chunk(payload_);
-    protozero::pbf_writer envelope(chunk, kRecordOfChunk);
-    protozero::pbf_writer message(envelope, Schema<R>::number);
-    FieldWriter fields(message, fits);
-    Schema<R>::visit(fields, record);
-  }
-  if (fits && payload_.size() - before <= kMaxRecordBytes) {
-    ++records_;
-    return;
-  }
-  payload_.resize(before);
-  report_too_large(time_of(Record(record)).value_or(0));
+  protozero::pbf_writer message(message_);
+  FieldWriter fields(message, fits);
+  Schema<R>::visit(fields, record);
+  if (!fits || message_.size() > kMaxRecordBytes) return report_too_large(time_of(Record(record)).value_or(0));
+  protozero::pbf_writer chunk(payload_);
+  protozero::pbf_writer envelope(chunk, kRecordOfChunk);
+  envelope.add_message(Schema<R>::number, message_);
+  ++records_;
 }
 
 // No target that is what it claims to be leads here; but what is left out must be told.

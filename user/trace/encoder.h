@@ -29,6 +29,7 @@ class Encoder {
   void report_too_large(std::uint64_t time_ns);
 
   std::string payload_;
+  std::string message_;              // kept for its capacity
   EventBatchWriter events_;          // at most one of these two is open,
   GoroutineBatchWriter goroutines_;  // and it holds what came after payload_
   std::uint32_t records_ = 0;

@@ -148,7 +148,7 @@ class GoProgram {
   explicit GoProgram(const std::string& program) : pipe_(program + ".orders." + std::to_string(::getpid())) {
     ::unlink(pipe_.c_str());
     REQUIRE(::mkfifo(pipe_.c_str(), 0600) == 0);
-    child_ = std::make_unique<Child>(std::vector<std::string>{"env", "GOMAXPROCS=2", program, pipe_});
+    child_ = std::make_unique<Child>(std::vector<std::string>{"env", "GOMAXPROCS=2", "GOGC=off", program, pipe_});
     orders_ = ::open(pipe_.c_str(), O_WRONLY | O_CLOEXEC);
     REQUIRE(child_->line() == "ready");
   }

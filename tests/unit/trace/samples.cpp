@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 namespace gotrace::trace::test {
 namespace {
@@ -112,7 +113,11 @@ MemoryFigures memory_figures() {
 }
 
 ProbeState probe_state() {
-  ProbeState p{.time_ns = 801, .name = "births", .symbol = "runtime.newproc", .status = ProbeStatus::withheld};
+  ProbeState p;
+  p.time_ns = 801;
+  p.name = "births";
+  p.symbol = "runtime.newproc";
+  p.status = ProbeStatus::withheld;
   p.reason = "would cost 31 %";
   p.attached_ns = 802;
   p.window_ns = 803;
@@ -137,7 +142,15 @@ void add_symbols(std::vector<Record>& out) {
 std::vector<Record> one_of_each() {
   std::vector<Record> out;
   out.emplace_back(SessionStart{"0.1.0", -1, 1'000, 2'000, 3'000, 4'000, "1%", "auto"});
-  out.emplace_back(target_info());
+  // Flags have no values of their own: the pattern over several records tells them apart.
+  TargetInfo target = target_info();
+  out.emplace_back(target);
+  target.pie = false;
+  target.exe_deleted = false;
+  out.emplace_back(target);
+  target.pie = true;
+  target.cgo = false;
+  out.emplace_back(target);
   add_symbols(out);
   out.emplace_back(SourceState{101, "heap-profile", SourceStatus::failed, "off", "switch it on"});
   out.emplace_back(Gap{201, 202, "stopped"});
@@ -145,7 +158,7 @@ std::vector<Record> one_of_each() {
   out.emplace_back(goroutine());
   out.emplace_back(GoroutinesGone{{5, 3, kHuge, 0, 7}});
   out.emplace_back(Snapshot{401, 402, 403, 404, 405, 406, 407, 408});
-  out.emplace_back(WaitObjectHolders{501, 502, 503, true, true, 504, 505, 506});
+  out.emplace_back(WaitObjectHolders{501, 502, 503, true, false, 504, 505, 506});
   out.emplace_back(Birth{601, 602, LocationId{2}, StackId{1}});
   out.emplace_back(Park{611, 612, 255});
   out.emplace_back(End{600, kHuge});  // events need not come in the order of their times
@@ -156,7 +169,10 @@ std::vector<Record> one_of_each() {
   out.emplace_back(Overhead{851, 852, 853, 854});
   out.emplace_back(HeapBucket{StackId{1}, 861, 862, 863, 864, 865});
   out.emplace_back(HeapProfile{871, 872, 873, 874});
-  out.emplace_back(heap_counters());
+  HeapCounters counters = heap_counters();
+  out.emplace_back(counters);
+  counters.by_class = false;
+  out.emplace_back(counters);
   out.emplace_back(memory_figures());
   out.emplace_back(SessionEnd{980, EndReason::target_exited, 981, 982});
   return out;
@@ -215,7 +231,9 @@ namespace {
 // to the texts below, must not go unseen.
 struct Anything {
   template <typename T>
-  operator T() const;  // NOLINT(google-explicit-constructor): that is its purpose
+  operator T() const {  // NOLINT(google-explicit-constructor): that is its purpose
+    throw std::logic_error("only named, never called");
+  }
 };
 template <typename R, typename... Args>
 constexpr std::size_t members() {
