@@ -16,13 +16,13 @@ typedef unsigned long long gotrace_u64;
 
 /* One BPF program each; index of its counters. */
 enum gotrace_probe {
-  GOTRACE_BIRTHS = 0,  /* runtime.newproc */
-  GOTRACE_ENDS,        /* runtime.goexit1 */
-  GOTRACE_REFILL,      /* runtime.(*mcache).refill */
-  GOTRACE_LARGE,       /* runtime.(*mcache).allocLarge */
-  GOTRACE_PARKS,       /* runtime.gopark */
-  GOTRACE_MALLOC,      /* the runtime.mallocgc family */
-  GOTRACE_CALIBRATE,   /* a child of our own */
+  GOTRACE_BIRTHS = 0, /* runtime.newproc */
+  GOTRACE_ENDS,       /* runtime.goexit1 */
+  GOTRACE_REFILL,     /* runtime.(*mcache).refill */
+  GOTRACE_LARGE,      /* runtime.(*mcache).allocLarge */
+  GOTRACE_PARKS,      /* runtime.gopark */
+  GOTRACE_MALLOC,     /* the runtime.mallocgc family */
+  GOTRACE_CALIBRATE,  /* a child of our own */
   GOTRACE_PROBE_COUNT
 };
 
@@ -58,9 +58,9 @@ struct gotrace_allocation { /* GOTRACE_LARGE, GOTRACE_MALLOC */
 struct gotrace_refill {
   struct gotrace_event event;
   gotrace_u64 mcache;
-  gotrace_u64 span;        /* its address; 0: could not be read, and nothing below is set but span_class */
-  gotrace_u32 span_class;  /* size class << 1 | noscan */
-  gotrace_u32 bits_count;  /* bytes of `bits` that were read */
+  gotrace_u64 span;       /* its address; 0: could not be read, and nothing below is set but span_class */
+  gotrace_u32 span_class; /* size class << 1 | noscan */
+  gotrace_u32 bits_count; /* bytes of `bits` that were read */
   unsigned char span_bytes[GOTRACE_SPAN_BYTES];
   unsigned char bits[GOTRACE_BITS_BYTES]; /* the first of *span->allocBits */
 };
@@ -69,8 +69,8 @@ struct gotrace_stack {
   gotrace_u32 kind;
   gotrace_u32 size;
   gotrace_u64 hash;
-  gotrace_u32 count;     /* of `pc` */
-  gotrace_u32 truncated; /* there were more frames, or one could not be read */
+  gotrace_u32 count;                  /* of `pc` */
+  gotrace_u32 truncated;              /* there were more frames, or one could not be read */
   gotrace_u64 pc[GOTRACE_MAX_FRAMES]; /* return addresses, innermost first */
 };
 
@@ -91,14 +91,14 @@ struct gotrace_settings {
   gotrace_u64 namespace_device;
   gotrace_u64 namespace_inode;
   gotrace_u32 tgid;
-  gotrace_u32 goid_offset;       /* runtime.g.goid */
-  gotrace_u32 mcache_alloc;      /* runtime.mcache.alloc */
-  gotrace_u32 span_classes;      /* length of that array; 0: unknown, don't look at spans */
-  gotrace_u32 span_size;         /* sizeof(runtime.mspan), at most GOTRACE_SPAN_BYTES */
-  gotrace_u32 span_alloc_bits;   /* runtime.mspan.allocBits */
-  gotrace_u32 drop_taken;        /* bit per probe: it sits on a `jbe`; a hit with the branch taken comes again */
+  gotrace_u32 goid_offset;     /* runtime.g.goid */
+  gotrace_u32 mcache_alloc;    /* runtime.mcache.alloc */
+  gotrace_u32 span_classes;    /* length of that array; 0: unknown, don't look at spans */
+  gotrace_u32 span_size;       /* sizeof(runtime.mspan), at most GOTRACE_SPAN_BYTES */
+  gotrace_u32 span_alloc_bits; /* runtime.mspan.allocBits */
+  gotrace_u32 drop_taken;      /* bit per probe: it sits on a `jbe`; a hit with the branch taken comes again */
   gotrace_u32 reserved;
-  gotrace_u64 malloc_begin;      /* code of runtime.mallocgc: calls of its kin from there are already counted */
+  gotrace_u64 malloc_begin; /* code of runtime.mallocgc: calls of its kin from there are already counted */
   gotrace_u64 malloc_end;
 };
 

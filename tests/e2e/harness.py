@@ -288,7 +288,8 @@ _DUMP_FRAMES = 50  # Go >= 1.21 prints the innermost and outermost 50 of a longe
 
 
 def _without_runtime(frames):
-    return [frame for frame in frames if not frame[0].startswith("runtime.")]  # Go's dump hides these
+    # Go's dump hides the runtime's frames, but shows runtime.gopanic and calls it panic.
+    return [frame for frame in frames if not frame[0].startswith("runtime.") and frame[0] != "panic"]
 
 
 def comparable(own, group):

@@ -37,9 +37,9 @@ class Json(WithDirectory):
         self.assertEqual(sum(report["goroutines"]["by_status"].values()), report["goroutines"]["total"])
         return report
 
-    def of_target(self, name, *arguments, **options):
+    def of_target(self, name, *arguments, duration="5s", **options):
         with harness.target(name, **options) as process:
-            return self.check(harness.json_report("-p", process.pid, "--duration", "5s", *arguments))
+            return self.check(harness.json_report("-p", process.pid, "--duration", duration, *arguments))
 
     def test_of_a_goroutine_leak(self):
         self.of_target("leakchan")
@@ -78,7 +78,7 @@ class Json(WithDirectory):
     def test_ids_outlive_a_run_and_a_rebuild(self):
         ids = []
         for version, variant in (("1.24", "stripped"), ("1.24", "pie-stripped")):
-            findings = self.of_target("leakchan", version=version, variant=variant)["findings"]
+            findings = self.of_target("leakchan", duration="10s", version=version, variant=variant)["findings"]
             self.assertEqual(len(findings), 1, harness.describe(findings))
             ids.append((findings[0]["id"], findings[0]["exact_id"]))
         self.assertEqual(ids[0][0], ids[1][0])
@@ -162,7 +162,7 @@ class Doctor(unittest.TestCase):
 class FailOn(unittest.TestCase):
     def check(self, name, code, *arguments, **options):
         with harness.target(name, **options) as process:
-            result = harness.run("-p", process.pid, "--duration", "6s", *arguments)
+            result = harness.run("-p", process.pid, "--duration", "10s", *arguments)
         self.assertEqual(result.returncode, code, result.stderr)
         self.assertNotEqual(result.stdout, b"")
 

@@ -105,19 +105,20 @@ class ByteIdentity(WithDirectory):
 class Damage(WithDirectory):
     def test_cut_at_many_points(self):
         trace = recorded()
-        readable = 0
+        reported = 0
         for i in range(24):
             size = len(trace) * (i + 1) // 25
             result = harness.run("report", self.write("cut.gtl", trace[:size]))
-            error = result.stderr.decode()
-            self.assertIn(result.returncode, (0, 1), error)
+            error = self.assert_clean_error(result)
             self.assertIn("ends early", error)
-            self.assertEqual(len(error.splitlines()), 1, error)
-            readable += result.returncode == 0
-        self.assertGreater(readable, 12, "what was complete before the cut is to be reported")
+            self.assertLessEqual(error.count("are complete"), 1, error)
+            reported += result.stdout != b""
+        self.assertGreater(reported, 6, "what was complete before the cut is to be reported")
 
     def test_a_cut_trace_is_not_called_complete(self):
-        result = harness.run("report", self.write("cut.gtl", recorded()[:-8]), "--format", "json")
+        trace = recorded()
+        result = harness.run("report", self.write("cut.gtl", trace[:len(trace) * 2 // 3]), "--format", "json")
+        self.assertEqual(result.returncode, 1)
         self.assertFalse(json.loads(result.stdout)["window"]["complete"])
 
     def test_every_short_file(self):
@@ -221,13 +222,13 @@ class File(WithDirectory):
     def test_disk_full(self):
         mount = self.path("small")
         os.mkdir(mount)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", mount], check=True)
         try:
-            with harness.target("leakchan") as process:
-                result = harness.run("record", "-p", process.pid, "-o", os.path.join(mount, "t.gtl"), "--duration", "8s")
+            with harness.target("healthy") as process:
+                result = harness.run("record", "-p", process.pid, "-o", os.path.join(mount, "t.gtl"), "--duration", "10s")
                 self.assertTrue(harness.alive(process.pid))
             self.assertEqual(result.returncode, 1, result.stderr)
-            self.assertIn("No space left", result.stderr.decode())
+            self.assertIn("no space left", result.stderr.decode().lower())
             with open(os.path.join(mount, "t.gtl"), "rb") as file:
                 kept = file.read()
         finally:
@@ -247,8 +248,7 @@ class KilledRecorder(WithDirectory):
                 recorder.wait()
             self.assertTrue(harness.alive(process.pid))
         report = harness.run("report", path, "--format", "json")
-        self.assertEqual(report.returncode, 0, report.stderr)
-        self.assertIn("ends early", report.stderr.decode())
+        self.assertIn("ends early", self.assert_clean_error(report))
         window = json.loads(report.stdout)["window"]
         self.assertFalse(window["complete"])
         self.assertGreater(window["seconds"], 2.0)

@@ -27,7 +27,9 @@ Result<session::Replay> read_trace(const TraceArguments& arguments, const sessio
   if (!stuck_after) return stuck_after.error();
   auto replay = session::replay(arguments.file, *stuck_after, on_look);
   if (replay && !replay->trouble.empty())
-    say(fmt::format("{}: {}; {:.1f} s are complete", arguments.file, replay->trouble, replay->analysis.window.seconds));
+    say(fmt::format("{}: {}", arguments.file, replay->trouble));
+  if (replay && replay->unknown_records > 0)
+    warn(fmt::format("{}: {} records are of a newer version and were left out", arguments.file, replay->unknown_records));
   return replay;
 }
 

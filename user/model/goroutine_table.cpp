@@ -65,9 +65,9 @@ void GoroutineTable::apply(const GoroutinesGone& record) {
 }
 
 // Those that the last look saw for the first time and this one still sees have settled.
-void GoroutineTable::settle(std::uint64_t time_ns) {
+void GoroutineTable::settle(std::uint64_t begin_ns) {
   const bool first_time = look_count_ == 2;
-  if (first_time) begin_block(time_ns);
+  if (first_time) begin_block(begin_ns);
   for (const std::uint64_t goid : fresh_) {
     const auto found = alive_.find(goid);
     if (found == alive_.end() || found->second.settled) continue;
@@ -91,8 +91,10 @@ void GoroutineTable::apply(const Snapshot& record) {
   for (auto& [goid, goroutine] : alive_) {
     if (goroutine.last_ran_look == look_count_) goroutine.still_since_ns = record.time_ns;
   }
-  if (look_count_ >= 2) settle(record.time_ns);
-  if (!blocks_.empty()) blocks_.back().end_ns = record.time_ns;
+  // Who settles now was first seen by the last look: blocks run from look to look, one look behind.
+  const std::uint64_t previous_ns = latest_look_ns_;
+  if (look_count_ >= 2) settle(previous_ns);
+  if (!blocks_.empty()) blocks_.back().end_ns = previous_ns;
   fresh_ = std::move(incoming_);
   incoming_.clear();
   looks_.push_back({record.time_ns, record.goroutines, record.newest_goid});
@@ -100,7 +102,7 @@ void GoroutineTable::apply(const Snapshot& record) {
   max_read_ns_ = std::max(max_read_ns_, record.read_ns);
   latest_look_ns_ = record.time_ns;
   if (look_count_ >= 2 && ++looks_in_block_ > looks_per_block_) {
-    begin_block(record.time_ns);
+    begin_block(previous_ns);
     looks_in_block_ = 1;
   }
   thin_looks();

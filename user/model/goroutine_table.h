@@ -84,7 +84,7 @@ class GoroutineTable {
   void begin_block(std::uint64_t begin_ns);
   void merge_blocks();
   void thin_looks();
-  void settle(std::uint64_t time_ns);
+  void settle(std::uint64_t begin_ns);
 
   const Symbols& symbols_;
   std::unordered_map<std::uint64_t, Goroutine> alive_;

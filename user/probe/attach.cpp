@@ -71,8 +71,7 @@ Result<UniqueFd> open_perf_uprobe(std::uint32_t type, const AttachPlace& place, 
   attributes.type = type;
   attributes.config1 = reinterpret_cast<std::uintptr_t>(place.path.c_str());
   attributes.config2 = offset;
-  UniqueFd event(
-      static_cast<int>(syscall(SYS_perf_event_open, &attributes, place.pid, -1, -1, PERF_FLAG_FD_CLOEXEC)));
+  UniqueFd event(static_cast<int>(syscall(SYS_perf_event_open, &attributes, place.pid, -1, -1, PERF_FLAG_FD_CLOEXEC)));
   if (!event) return attach_error(errno);
   return event;
 }

@@ -1,5 +1,5 @@
-// Attachment: a BPF program on uprobes, owned by file descriptors. Whatever ends us, the kernel closes them and takes the
-// breakpoints out of the target's code.
+// Attachment: a BPF program on uprobes, owned by file descriptors. Whatever ends us, the kernel closes them and takes
+// the breakpoints out of the target's code.
 #pragma once
 
 #include <sys/types.h>

@@ -63,7 +63,8 @@ Place place_of(SiteKind kind) {
       return {gotrace_site_push, reinterpret_cast<std::uintptr_t>(&gotrace_site_push)};
     case SiteKind::stack_check_branch:
       return {gotrace_site_branch, reinterpret_cast<std::uintptr_t>(&gotrace_site_branch_itself)};
-    case SiteKind::stepped: break;
+    case SiteKind::stepped:
+      break;
   }
   return {gotrace_site_stepped, reinterpret_cast<std::uintptr_t>(&gotrace_site_stepped)};
 }

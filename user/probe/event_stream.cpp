@@ -10,12 +10,12 @@ namespace {
 
 // The kernel remembers 16384 hashes (bpf/probes.bpf.c, `seen`); with more here than this, start anew.
 constexpr std::size_t kMostStacks = 65536;
-constexpr std::uint64_t kPage = 8192;        // runtime.pageSize
+constexpr std::uint64_t kPage = 8192;  // runtime.pageSize
 constexpr std::uint64_t kQuietNs = 2'000'000'000;
 constexpr std::uint64_t kMostSmall = 32768;  // runtime/sizeclasses.go, _MaxSmallSize
 
-constexpr std::uint64_t kOften = 1'000'000'000;     // looks closer than this must be cheap
-constexpr std::uint64_t kLongLook = 10'000'000;      // ns
+constexpr std::uint64_t kOften = 1'000'000'000;  // looks closer than this must be cheap
+constexpr std::uint64_t kLongLook = 10'000'000;  // ns
 
 std::uint64_t round_to_pages(std::uint64_t size) {
   return size > UINT64_MAX - kPage ? size : (size + kPage - 1) / kPage * kPage;

@@ -66,7 +66,7 @@ class EventStream {
   Pairing pairing_;
   Fates fates_;
   std::unordered_map<std::uint64_t, StackId> stacks_;  // by hash
-  struct Provided {  // how many objects the spans of a class had to give
+  struct Provided {                                    // how many objects the spans of a class had to give
     std::uint64_t spans = 0;
     std::uint64_t objects = 0;
   };

@@ -34,14 +34,21 @@ std::optional<Event> decode_event(Bytes record) {
   const auto size = load<std::uint32_t>(record, sizeof(std::uint32_t));
   if (!kind || !size || *size != record.size()) return std::nullopt;
   switch (*kind) {
-    case GOTRACE_EVENT_STACK: return stack(record);
-    case GOTRACE_BIRTHS: return whole<gotrace_birth>(record);
-    case GOTRACE_ENDS: return whole<gotrace_event, EndEvent>(record);
-    case GOTRACE_PARKS: return whole<gotrace_park>(record);
-    case GOTRACE_REFILL: return whole<gotrace_refill>(record);
+    case GOTRACE_EVENT_STACK:
+      return stack(record);
+    case GOTRACE_BIRTHS:
+      return whole<gotrace_birth>(record);
+    case GOTRACE_ENDS:
+      return whole<gotrace_event, EndEvent>(record);
+    case GOTRACE_PARKS:
+      return whole<gotrace_park>(record);
+    case GOTRACE_REFILL:
+      return whole<gotrace_refill>(record);
     case GOTRACE_LARGE:
-    case GOTRACE_MALLOC: return whole<gotrace_allocation>(record);
-    default: return std::nullopt;
+    case GOTRACE_MALLOC:
+      return whole<gotrace_allocation>(record);
+    default:
+      return std::nullopt;
   }
 }
 

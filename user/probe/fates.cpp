@@ -14,10 +14,17 @@ void Fates::track(std::uint64_t id, const FirstObject& object) {
 
 void Fates::settle(Tracked& tracked, Survival survival, std::uint32_t generation, std::deque<Tracked>& kept) {
   switch (survival) {
-    case Survival::dead: dead_.push_back(tracked.id); return;
-    case Survival::unknown: censored_.push_back(tracked.id); return;
-    case Survival::survived: tracked.object.generation = generation; break;
-    case Survival::unchanged: break;
+    case Survival::dead:
+      dead_.push_back(tracked.id);
+      return;
+    case Survival::unknown:
+      censored_.push_back(tracked.id);
+      return;
+    case Survival::survived:
+      tracked.object.generation = generation;
+      break;
+    case Survival::unchanged:
+      break;
   }
   kept.push_back(tracked);
 }

@@ -107,11 +107,11 @@ std::vector<GuardAction> Guard::judge(const std::array<GroupCost, kGroups>& cost
     const auto& part = parts[i];
     const auto group = static_cast<Group>(i);
     const double most = part.fits && state.attached ? kBurst * config_.max_share : kMostSaved * part.share;
-    state.saved_ns = std::min(state.saved_ns + part.share * elapsed - static_cast<double>(costs[i].cost_ns),
-                              most * kSecond);
+    state.saved_ns =
+        std::min(state.saved_ns + part.share * elapsed - static_cast<double>(costs[i].cost_ns), most * kSecond);
     if (state.attached) {
-      const bool too_often = config_.max_hits_per_second != 0 &&
-                             state.hits_per_second > static_cast<double>(config_.max_hits_per_second);
+      const bool too_often =
+          config_.max_hits_per_second != 0 && state.hits_per_second > static_cast<double>(config_.max_hits_per_second);
       const bool spent = state.saved_ns < 0 || too_often || state.share > std::max(kHardShare, config_.max_share);
       const bool too_dear = state.measured && !part.fits && spent;
       if (state.wanted && !too_dear) continue;
@@ -127,9 +127,7 @@ std::vector<GuardAction> Guard::judge(const std::array<GroupCost, kGroups>& cost
   return actions;
 }
 
-void Guard::late_cost(Group group, const GroupCost& cost) {
-  at(group).saved_ns -= static_cast<double>(cost.cost_ns);
-}
+void Guard::late_cost(Group group, const GroupCost& cost) { at(group).saved_ns -= static_cast<double>(cost.cost_ns); }
 
 Guard::View Guard::view(Group group) const {
   const auto& state = at(group);

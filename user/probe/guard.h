@@ -20,7 +20,7 @@ enum class Group : std::uint8_t { lifecycle, allocations, parks, mallocs };
 constexpr std::size_t kGroups = 4;
 
 struct GuardConfig {
-  double max_share = 0.01;  // of one core; 0: nothing may be attached
+  double max_share = 0.01;                // of one core; 0: nothing may be attached
   std::uint64_t max_hits_per_second = 0;  // of all probes together; 0: no limit but max_share
 };
 
@@ -58,10 +58,10 @@ class Guard {
   struct View {
     bool wanted = false;
     bool attached = false;
-    bool ever_refused = false;        // the budget took it out at least once
-    std::uint64_t windows = 0;        // times it was attached
-    double share = 0;                 // of one core, when it was last attached
-    double hits_per_second = 0;       // when it was last attached
+    bool ever_refused = false;   // the budget took it out at least once
+    std::uint64_t windows = 0;   // times it was attached
+    double share = 0;            // of one core, when it was last attached
+    double hits_per_second = 0;  // when it was last attached
     std::optional<std::uint64_t> next_window_ns;
   };
   [[nodiscard]] View view(Group group) const;

@@ -29,13 +29,20 @@ using Skeleton = std::unique_ptr<gotrace_probes, CloseSkeleton>;
 
 bpf_program* program_of(const gotrace_probes& skeleton, gotrace_probe probe) {
   switch (probe) {
-    case GOTRACE_BIRTHS: return skeleton.progs.births;
-    case GOTRACE_ENDS: return skeleton.progs.ends;
-    case GOTRACE_REFILL: return skeleton.progs.refills;
-    case GOTRACE_LARGE: return skeleton.progs.large;
-    case GOTRACE_PARKS: return skeleton.progs.parks;
-    case GOTRACE_MALLOC: return skeleton.progs.mallocs;
-    default: return skeleton.progs.calibrate;
+    case GOTRACE_BIRTHS:
+      return skeleton.progs.births;
+    case GOTRACE_ENDS:
+      return skeleton.progs.ends;
+    case GOTRACE_REFILL:
+      return skeleton.progs.refills;
+    case GOTRACE_LARGE:
+      return skeleton.progs.large;
+    case GOTRACE_PARKS:
+      return skeleton.progs.parks;
+    case GOTRACE_MALLOC:
+      return skeleton.progs.mallocs;
+    default:
+      return skeleton.progs.calibrate;
   }
 }
 
@@ -45,9 +52,10 @@ Error load_error(int error) {
             "probes off: CAP_BPF, CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN) missing; run with sudo; goroutines and "
             "the heap profile are still read"};
   }
-  return failure(fmt::format("probes off: the kernel refused to load the BPF programs: {}; they need Linux 5.8 with "
-                             "CONFIG_BPF_SYSCALL and CONFIG_UPROBE_EVENTS",
-                             std::strerror(error)));
+  return failure(
+      fmt::format("probes off: the kernel refused to load the BPF programs: {}; they need Linux 5.8 with "
+                  "CONFIG_BPF_SYSCALL and CONFIG_UPROBE_EVENTS",
+                  std::strerror(error)));
 }
 
 class Loaded final : public KernelSide {

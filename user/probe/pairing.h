@@ -1,5 +1,5 @@
-// Pairing: which span belongs to which allocation sample. A refill of (mcache, class) installs a span, but the probe, at
-// its entry, can't see which; the next refill of the same pair sees it as the one it replaces. Pure.
+// Pairing: which span belongs to which allocation sample. A refill of (mcache, class) installs a span, but the probe,
+// at its entry, can't see which; the next refill of the same pair sees it as the one it replaces. Pure.
 #pragma once
 
 #include <cstdint>

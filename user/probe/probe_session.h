@@ -18,9 +18,9 @@ struct ProbeOptions {
   bool births = true;
   bool parks = true;
   bool ends = true;
-  bool allocations = true;       // the natural sampling points: refill + allocLarge
-  bool every_allocation = false;  // the mallocgc family, exact; only when asked for
-  double max_overhead = 0.01;     // share of one core; 0: no probes
+  bool allocations = true;                // the natural sampling points: refill + allocLarge
+  bool every_allocation = false;          // the mallocgc family, exact; only when asked for
+  double max_overhead = 0.01;             // share of one core; 0: no probes
   std::uint64_t max_hits_per_second = 0;  // first guard: 0 = derived from max_overhead
   std::uint64_t buffer_bytes = 8U << 20;
 };

@@ -80,7 +80,7 @@ class Session final : public ProbeSession {
   EventStream stream_;
   Guard guard_;
   std::unique_ptr<KernelSide> kernel_;
-  std::vector<Probe> probes_;  // destroyed before the programs they run
+  std::vector<Probe> probes_;                            // destroyed before the programs they run
   std::array<std::optional<std::uint64_t>, 3> trap_ns_;  // by SiteKind
   std::uint64_t refill_lost_ = 0;
   bool watching_ = false;  // between attach and detach as asked for
@@ -226,8 +226,8 @@ GroupCost Session::cost_since(Group group) {
     const auto now = counters(probe);
     const std::uint64_t traps = now.traps - probe.judged.traps;
     cost.hits += traps;
-    cost.cost_ns += traps * trap_ns_[static_cast<std::size_t>(probe.plan.kind)].value_or(0) +
-                    (now.run_ns - probe.judged.run_ns);
+    cost.cost_ns +=
+        traps * trap_ns_[static_cast<std::size_t>(probe.plan.kind)].value_or(0) + (now.run_ns - probe.judged.run_ns);
     probe.judged = now;
   }
   return cost;
@@ -297,6 +297,9 @@ ProbeState Session::state_of(const Probe& probe, std::uint64_t now_ns) const {
   if (!probe.usable()) {
     state.status = ProbeStatus::failed;
     state.reason = probe.failure;
+  } else if (watching_ && !view.wanted) {
+    state.status = ProbeStatus::withheld;
+    state.reason = "every allocation is counted instead";
   } else if (!view.ever_refused && (view.attached || view.windows > 0)) {
     state.status = ProbeStatus::on;
   } else {

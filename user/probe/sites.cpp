@@ -8,7 +8,7 @@
 namespace gotrace::probe {
 namespace {
 
-constexpr int kFirstPushPrologue = 21;  // cmd/internal/obj/x86: frames begin with push %rbp (Go 1.21)
+constexpr int kFirstPushPrologue = 21;             // cmd/internal/obj/x86: frames begin with push %rbp (Go 1.21)
 constexpr std::size_t kPrologueInstructions = 12;  // big frames check with up to eight (cmd/internal/obj/x86/obj6.go)
 constexpr std::size_t kPrologueBytes = 64;
 
@@ -47,8 +47,10 @@ bool may_precede_check(const Decoded& instruction) {
     case X86_INS_MOVABS:
     case X86_INS_SUB:
     case X86_INS_JB:
-    case X86_INS_JE: return true;
-    default: return false;
+    case X86_INS_JE:
+      return true;
+    default:
+      return false;
   }
 }
 

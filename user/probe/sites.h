@@ -29,8 +29,8 @@ struct Site {
 // ABIInternal on amd64, with g and arguments in registers, came with Go 1.17.
 constexpr int kFirstProbedMinor = 17;
 
-// `code`: all of the function, from its entry. `go_minor`: 24 for Go 1.24; at least kFirstProbedMinor. Bytes that are no
-// code of a known shape are an error.
+// `code`: all of the function, from its entry. `go_minor`: 24 for Go 1.24; at least kFirstProbedMinor. Bytes that are
+// no code of a known shape are an error.
 [[nodiscard]] Result<Site> choose_site(Bytes code, int go_minor);
 
 }  // namespace gotrace::probe

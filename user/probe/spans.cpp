@@ -11,19 +11,24 @@ using process::ReadRequest;
 // runtime/sizeclasses.go: a span of 8-byte objects has 1024 slots, of which none has more.
 constexpr std::uint64_t kMostSlots = 1024;
 constexpr std::size_t kBitsBytes = kMostSlots / 8;
-constexpr std::uint64_t kMostSmall = 32768;    // runtime/sizeclasses.go, _MaxSmallSize
-constexpr std::uint8_t kSpanInUse = 1;         // runtime/mheap.go, mSpanInUse
-constexpr std::uint32_t kCached = 3;           // sweepgen of a span in a mcache: the heap's + 3 (runtime/mheap.go)
+constexpr std::uint64_t kMostSmall = 32768;  // runtime/sizeclasses.go, _MaxSmallSize
+constexpr std::uint8_t kSpanInUse = 1;       // runtime/mheap.go, mSpanInUse
+constexpr std::uint32_t kCached = 3;         // sweepgen of a span in a mcache: the heap's + 3 (runtime/mheap.go)
 constexpr std::uint32_t kGenerationsPerCycle = 2;
 
 std::optional<std::uint64_t> number(Bytes bytes, const goruntime::Field& field) {
   if (!field.present()) return std::nullopt;
   switch (field.size) {
-    case 1: return load<std::uint8_t>(bytes, field.offset);
-    case 2: return load<std::uint16_t>(bytes, field.offset);
-    case 4: return load<std::uint32_t>(bytes, field.offset);
-    case 8: return load<std::uint64_t>(bytes, field.offset);
-    default: return std::nullopt;
+    case 1:
+      return load<std::uint8_t>(bytes, field.offset);
+    case 2:
+      return load<std::uint16_t>(bytes, field.offset);
+    case 4:
+      return load<std::uint32_t>(bytes, field.offset);
+    case 8:
+      return load<std::uint64_t>(bytes, field.offset);
+    default:
+      return std::nullopt;
   }
 }
 
@@ -54,9 +59,9 @@ Slots count_slots(Bytes bits, std::uint64_t slots) {
 
 bool SpanLook::usable() const {
   const auto& span = layout_.mspan;
-  return layout_.mcache.alloc.present() && span.size > 0 && span.size <= GOTRACE_SPAN_BYTES && span.startAddr.present() &&
-         span.allocBits.present() && span.nelems.present() && span.elemsize.present() && span.sweepgen.present() &&
-         span.spanclass.present() && span.state.present();
+  return layout_.mcache.alloc.present() && span.size > 0 && span.size <= GOTRACE_SPAN_BYTES &&
+         span.startAddr.present() && span.allocBits.present() && span.nelems.present() && span.elemsize.present() &&
+         span.sweepgen.present() && span.spanclass.present() && span.state.present();
 }
 
 std::optional<SpanLook::SpanFields> SpanLook::parse(Bytes bytes) const {

@@ -13,12 +13,13 @@
 
 namespace gotrace::probe {
 
-// The first object that was taken out of a span after a refill put it into a mcache: slots with a 0 bit in allocBits are
-// handed out in order, the first of them to whoever asked for the refill (runtime/mcache.go refill, malloc.go nextFree).
+// The first object that was taken out of a span after a refill put it into a mcache: slots with a 0 bit in allocBits
+// are handed out in order, the first of them to whoever asked for the refill (runtime/mcache.go refill, malloc.go
+// nextFree).
 struct FirstObject {
   process::Address span = 0;
   process::Address base = 0;
-  std::uint64_t size = 0;       // of each object
+  std::uint64_t size = 0;        // of each object
   std::uint64_t free_slots = 0;  // objects that the span had to give
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;  // the heap's sweepgen when the object was last known to live
@@ -35,7 +36,7 @@ enum class Survival : std::uint8_t {
   unchanged,  // no GC since, or its span is not swept yet
   survived,
   dead,
-  unknown,   // swept more than once since, or unreadable
+  unknown,  // swept more than once since, or unreadable
 };
 
 class SpanLook {

@@ -16,8 +16,8 @@ namespace gotrace::probe {
 struct ProbePlan {
   gotrace_probe probe = GOTRACE_BIRTHS;
   Group group = Group::lifecycle;
-  std::string name;    // ProbeState::name
-  std::string symbol;  // ProbeState::symbol
+  std::string name;                         // ProbeState::name
+  std::string symbol;                       // ProbeState::symbol
   std::vector<std::uint64_t> file_offsets;  // empty: see reason
   SiteKind kind = SiteKind::push_frame;     // the dearest of its sites
   std::string reason;                       // why it can't be attached

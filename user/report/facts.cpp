@@ -192,6 +192,18 @@ std::string check_question(std::string_view check) {
   return std::string(check);
 }
 
+std::vector<MissingChecks> not_checked_by_reason(const detect::Analysis& analysis) {
+  std::vector<MissingChecks> groups;
+  for (const auto& missing : analysis.summary.not_checked) {
+    auto same = std::find_if(groups.begin(), groups.end(), [&](const MissingChecks& group) {
+      return group.reason == missing.reason && group.fix == missing.fix;
+    });
+    if (same == groups.end()) same = groups.insert(groups.end(), {{}, missing.reason, missing.fix});
+    same->checks.push_back(missing.check);
+  }
+  return groups;
+}
+
 std::int64_t end_wall_ns(const detect::Analysis& analysis) {
   // Both come from a file that may be hostile: no overflow.
   const double end = static_cast<double>(analysis.window.start_wall_ns) + analysis.window.seconds * 1e9;

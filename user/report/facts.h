@@ -43,6 +43,13 @@ namespace gotrace::report {
 // What a check answers, in plain words: "which call site grows".
 [[nodiscard]] std::string check_question(std::string_view check);
 
+// summary.not_checked, with what has the same reason and remedy together.
+struct MissingChecks {
+  std::vector<std::string> checks;
+  std::string reason, fix;
+};
+[[nodiscard]] std::vector<MissingChecks> not_checked_by_reason(const detect::Analysis& analysis);
+
 // Age of the process at the end of the window; nullopt when its start is not known.
 [[nodiscard]] std::optional<double> uptime_seconds(const detect::Analysis& analysis);
 [[nodiscard]] std::int64_t end_wall_ns(const detect::Analysis& analysis);

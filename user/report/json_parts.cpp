@@ -77,7 +77,7 @@ Json json_creation_site(const detect::CreationSite& site) {
 
 Json json_group(const detect::GoroutineGroup& group) {
   return {{"id", group.id},
-          {"creation_site_id", group.creation_site_id},
+          {"creation_site_id", group.creation_site_id.empty() ? Json(nullptr) : Json(group.creation_site_id)},
           {"count", group.count},
           {"created_by", json_frame(group.created_by)},
           {"start", json_frame(group.start)},

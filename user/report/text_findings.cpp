@@ -147,9 +147,10 @@ void print_headline(Page& page, const detect::Analysis& analysis) {
   if (analysis.summary.verdict == detect::SummaryVerdict::suspected) style = Style::yellow;
   if (analysis.summary.verdict == detect::SummaryVerdict::none_seen) style = Style::green;
   page.paragraph("", 0, text, style, text.size());
-  for (const auto& missing : analysis.summary.not_checked) {
-    auto line = page.name(check_question(missing.check), 60) + ".";
-    if (!missing.reason.empty()) line += " " + page.name(missing.reason);
+  for (const auto& missing : not_checked_by_reason(analysis)) {
+    std::string line;
+    for (const auto& check : missing.checks) line += (line.empty() ? "" : ", ") + page.name(check_question(check), 60);
+    if (!missing.reason.empty()) line += ": " + page.name(missing.reason);
     if (line.back() != '.') line += '.';
     page.paragraph("NOT CHECKED: ", 2, line, Style::yellow, 12);
   }

@@ -131,8 +131,10 @@ void print_source_states(Page& page, const detect::Analysis& analysis) {
 }
 
 void print_not_checked(Page& page, const detect::Analysis& analysis) {
-  for (const auto& missing : analysis.summary.not_checked) {
-    auto text = page.name(missing.check, 40) + ": NOT CHECKED. " + page.name(missing.reason);
+  for (const auto& missing : not_checked_by_reason(analysis)) {
+    std::string text;
+    for (const auto& check : missing.checks) text += (text.empty() ? "" : ", ") + page.name(check, 40);
+    text += ": NOT CHECKED: " + page.name(missing.reason);
     if (text.back() != '.') text += '.';
     if (!missing.fix.empty()) text += " To settle it: " + page.name(missing.fix) + ".";
     page.paragraph(std::string(11, ' '), 13, text);

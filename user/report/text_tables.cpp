@@ -74,13 +74,21 @@ struct GroupCells {
   std::string count, age, function, reason, normal;
 };
 
+// The runtime's own functions are known by their names alone; the room is short.
+std::string table_function(const Frame& frame) {
+  constexpr std::string_view kRuntime = "runtime.";
+  auto name = short_function(frame);
+  if (frame.standard_library && name.starts_with(kRuntime)) name.erase(0, kRuntime.size());
+  return name;
+}
+
 std::vector<GroupCells> group_cells(const Page& page, const std::vector<detect::GoroutineGroup>& groups,
                                     std::size_t most) {
   std::vector<GroupCells> cells;
   for (const auto& group : groups) {
     if (cells.size() >= most) break;
     const auto& frame = group.blocked_at ? group.blocked_at : group.start;
-    cells.push_back({format_count(group.count), age_cell(group), frame ? page.name(short_function(*frame)) : "?",
+    cells.push_back({format_count(group.count), age_cell(group), frame ? page.name(table_function(*frame)) : "?",
                      page.name(group.wait_reason, 16), page.name(group.normal_because, 120)});
   }
   return cells;
@@ -155,8 +163,13 @@ void print_groups(Page& page, const detect::Analysis& analysis) {
 
 void print_call_sites(Page& page, const detect::Analysis& analysis) {
   const auto& sites = analysis.call_sites;
-  if (sites.empty()) return;
-  const std::size_t most = page.options().all ? sites.size() : std::min(sites.size(), kShownSites);
+  std::size_t most = sites.size();
+  if (!page.options().all) {
+    const auto empty = [](const detect::CallSite& site) { return site.live_bytes == 0; };
+    const auto holding = std::find_if(sites.begin(), sites.end(), empty) - sites.begin();
+    most = std::min(static_cast<std::size_t>(holding), kShownSites);
+  }
+  if (most == 0) return;
   const std::size_t before = kCountColumn + 2 + 9 + 2;
   std::size_t function = 10;
   for (std::size_t i = 0; i < most; ++i)

@@ -1,5 +1,6 @@
 #include "session/hub.h"
 
+#include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
@@ -26,8 +27,14 @@ void Hub::warn_about_probes() {
   std::map<std::string, std::set<std::string>> failed;  // by reason
   for (const auto& [symbol, state] : model_.probes())
     if (state.status == ProbeStatus::failed) failed[state.reason].insert(state.name);
-  for (const auto& [reason, names] : failed)
-    warn_(fmt::format("probes {} off: {}; goroutines and the heap profile are still read", fmt::join(names, ", "), reason));
+  constexpr auto kStillRead = "goroutines and the heap profile are still read";
+  for (const auto& [reason, names] : failed) {
+    const bool all = failed.size() == 1 && std::all_of(model_.probes().begin(), model_.probes().end(), [](const auto& probe) {
+      return probe.second.status == ProbeStatus::failed;
+    });
+    const auto which = all ? std::string() : fmt::format(" ({})", fmt::join(names, ", "));
+    warn_(fmt::format("probes off{}: {}; {}", which, reason, kStillRead));
+  }
 }
 
 std::optional<Error> Hub::take_trace_error() {

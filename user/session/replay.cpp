@@ -53,6 +53,7 @@ Result<Replay> replay(const std::string& path, std::optional<std::uint64_t> stuc
   result.analysis = detect::analyze(model);
   result.analysis.recorded_stuck_after_ns = sink.recorded();
   result.trouble = summary->trouble;
+  result.unknown_records = summary->unknown_records;
   return result;
 }
 

@@ -17,9 +17,10 @@ class Schedule {
   [[nodiscard]] std::uint64_t next_ns() const { return next_ns_; }
   // The look that began at `begin_ns` ended at `end_ns`. Looks keep their beat; one that is late skips, never piles up.
   void done(std::uint64_t begin_ns, std::uint64_t end_ns) {
-    const std::uint64_t took = end_ns > begin_ns ? end_ns - begin_ns : 0;
+    const bool first = next_ns_ == 0;  // reads every name and stack for the first time: tells nothing of the next ones
+    const std::uint64_t took = !first && end_ns > begin_ns ? end_ns - begin_ns : 0;
     const std::uint64_t step = std::max(interval_ns_, took * kShare);
-    const bool on_beat = next_ns_ != 0 && begin_ns - next_ns_ < interval_ns_ / 2;
+    const bool on_beat = !first && begin_ns - next_ns_ < interval_ns_ / 2;
     next_ns_ = std::max((on_beat ? next_ns_ : begin_ns) + step, end_ns);
   }
 

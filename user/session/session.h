@@ -52,6 +52,7 @@ struct LiveCallbacks {
 struct Replay {
   detect::Analysis analysis;
   std::string trouble;  // one line when the trace is damaged or ends early; else empty
+  std::uint64_t unknown_records = 0;  // left out: of a newer version
 };
 // Called after each look that a trace holds, with the nanoseconds of record time since the one before it.
 using OnLook = std::function<void(const detect::Analysis&, std::uint64_t elapsed_ns)>;

@@ -94,8 +94,7 @@ TEST_CASE("guard: a very dear group is out after one look, and its windows are s
   target.run(300);
   CHECK(target.guard.view(Group::mallocs).windows >= 2);
   CHECK(target.attached_ns[3] <= 3 * kSecond + kSecond / 3);
-  CHECK(target.guard.refusal(Group::mallocs) ==
-        "1000000 hits/s would cost 1e+02 % of a core; the limit is 1 %");
+  CHECK(target.guard.refusal(Group::mallocs) == "1000000 hits/s would cost 1e+02 % of a core; the limit is 1 %");
 }
 
 TEST_CASE("guard: a burst is let pass, lasting load is not, and quiet brings the group back") {

@@ -1,5 +1,4 @@
 // Probes on a real Go program of each release, with numbers that are known. Needs root: it attaches uprobes.
-#include <dirent.h>
 #include <sys/prctl.h>
 
 #include <map>
@@ -218,6 +217,7 @@ TEST_CASE("every allocation is counted when asked for") {
   CHECK(kept.objects == 5000);
   bench.session->report(clock_ns());
   CHECK(bench.sink.states()["runtime.mallocgc"].status == ProbeStatus::on);
+  CHECK(bench.sink.states()["runtime.(*mcache).refill"].reason == "every allocation is counted instead");
 }
 
 TEST_CASE("a sample of a class that is seldom allocated is settled without a next hit") {
