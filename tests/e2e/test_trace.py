@@ -222,9 +222,9 @@ class File(WithDirectory):
     def test_disk_full(self):
         mount = self.path("small")
         os.mkdir(mount)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", mount], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount], check=True)
         try:
-            with harness.target("healthy") as process:
+            with harness.target("leakmap") as process:
                 result = harness.run("record", "-p", process.pid, "-o", os.path.join(mount, "t.gtl"), "--duration", "10s")
                 self.assertTrue(harness.alive(process.pid))
             self.assertEqual(result.returncode, 1, result.stderr)
