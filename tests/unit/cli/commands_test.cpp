@@ -92,7 +92,8 @@ TEST_CASE("what is not in this build is no command and no option") {
   for (const char* word : {"prove", "diff", "--assist", "--max-pause"}) {
     INFO(word);
     CHECK(run_tool({word, "-p", "1"}) == kUsage);
-    CHECK(help_of({}).find(word) == std::string::npos);
+    // As a word of its own: "proved" is a verdict that --fail-on knows.
+    CHECK(help_of({}).find(std::string(word) + " ") == std::string::npos);
   }
 }
 
