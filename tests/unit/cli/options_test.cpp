@@ -85,7 +85,7 @@ TEST_CASE("report options") {
   CHECK_FALSE(understand(arguments).ok());
 }
 
-TEST_CASE("--fail-on: this level or worse is 3") {
+TEST_CASE("option --fail-on: this level or worse is 3") {
   CHECK(judge(with_finding(detect::Verdict::leaking), FailOn::never) == kDone);
   CHECK(judge(with_finding(detect::Verdict::leaking), FailOn::suspected) == kFound);
   CHECK(judge(with_finding(detect::Verdict::leaking), FailOn::leaking) == kFound);
@@ -93,7 +93,7 @@ TEST_CASE("--fail-on: this level or worse is 3") {
   CHECK(judge(with_finding(detect::Verdict::proved), FailOn::proved) == kFound);
 }
 
-TEST_CASE("--fail-on: what could not be judged is 4, where it matters") {
+TEST_CASE("option --fail-on: what could not be judged is 4, where it matters") {
   CHECK(judge(without("heap-growth"), FailOn::never) == kDone);
   CHECK(judge(without("heap-growth"), FailOn::leaking) == kNotJudged);
   CHECK(judge(without("goroutine-stuck"), FailOn::suspected) == kNotJudged);

@@ -99,7 +99,7 @@ TEST_CASE("schedule: a dear look stretches the interval, so that looks stay belo
   CHECK(schedule.next_ns() == 15 * kSecond);
 }
 
-TEST_CASE("--probes: lists, aliases, none, and what is not known") {
+TEST_CASE("option --probes: lists, aliases, none, and what is not known") {
   REQUIRE(parse_probes("none").ok());
   CHECK_FALSE(parse_probes("none").value().has_value());
   const auto every = *parse_probes("auto").value();
