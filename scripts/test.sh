@@ -5,19 +5,23 @@
 #
 # setup        packages, Go toolchains, servers, kernels (only what is missing)
 # build        the release preset
-# lint         format, order of the folders, clang-tidy
 # unit         unit tests and fuzz corpora, release
-# sanitizers   the same under AddressSanitizer and UndefinedBehaviorSanitizer
 # e2e          gotrace-leak on real Go programs (tests/e2e)
+# sanitizers   unit tests and fuzz corpora under AddressSanitizer and UndefinedBehaviorSanitizer
+# lint         format, order of the folders, clang-tidy
 # kernels      the static build on Debian's 5.10, 6.1 and 6.12 kernels, under qemu
 # The output of each phase goes to build/logs/PHASE.log and is shown when the phase fails.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 readonly logs=$root/build/logs
-readonly all_phases=(setup build lint unit sanitizers e2e kernels)
+readonly all_phases=(setup build unit e2e sanitizers lint kernels)
 passed=0
 failed=0
+everything=no
+ahead=
+
+trap '[[ -z $ahead ]] || kill -- "-$ahead" 2>/dev/null' EXIT
 
 count() { # count PASSED FAILED
   passed=$((passed + $1))
@@ -85,13 +89,38 @@ phase_unit() { tests unit run_ctest release; }
 
 phase_sanitizers() { step build-sanitizers build_preset asan && tests sanitizers run_ctest asan; }
 
-phase_e2e() { tests e2e python3 "$root/tests/e2e/run.py"; }
+# The end-to-end tests mostly wait: meanwhile what later phases need is built, at the lowest priority. Those phases run the
+# same commands again, find the work done, and report what was wrong with it.
+start_ahead() {
+  set -m # a process group of its own, so that it can be ended as a whole
+  nice -n 19 bash -c 'source "$1/scripts/common.sh"; build_preset asan; build_preset static; "$1/scripts/lint.sh" tidy' \
+    ahead "$root" >"$logs/ahead.log" 2>&1 &
+  ahead=$!
+  set +m
+}
+
+finish_ahead() {
+  [[ -n $ahead ]] || return 0
+  wait "$ahead" || echo "test.sh: building ahead failed; the phase that needs it says why" >&2
+  ahead=
+}
+
+phase_e2e() {
+  local result=0
+  [[ $everything == no ]] || start_ahead
+  tests e2e python3 "$root/tests/e2e/run.py" || result=1
+  finish_ahead
+  return "$result"
+}
 
 phase_kernels() { tests kernels "$root/scripts/kernels.sh"; }
 
 main() {
   local phases=("$@") phase
-  [[ $# -gt 0 ]] || phases=("${all_phases[@]}")
+  if [[ $# -eq 0 ]]; then
+    phases=("${all_phases[@]}")
+    everything=yes
+  fi
   need_root
   mkdir -p "$logs"
   for phase in "${phases[@]}"; do

@@ -36,7 +36,8 @@ def checks(version, sent, source):
     yield "kernel is %s" % version, sent["kernel"][0].startswith(version + ".")
     yield "exit 0 (%s; %s)" % (sent["exit"], sent.get("stderr")), sent["exit"] == ["0"]
     yield "the target lives", sent["target"] == ["alive"]
-    yield "one finding, leaking (%s)" % [f["title"] for f in report["findings"]], \
+    looks = report["sources"]["snapshots"]
+    yield "one finding, leaking (%s; %s)" % ([f["title"] for f in report["findings"]], looks), \
         len(report["findings"]) == 1 and finding.get("verdict") == "leaking"
     yield "at the go statement (%s)" % where, \
         os.path.basename(where.get("file") or "") == os.path.basename(source) and where.get("line") == line

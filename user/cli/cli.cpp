@@ -1,9 +1,9 @@
 #include "cli/cli.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <exception>
-
-#include <fmt/format.h>
 
 #include "base/units.h"
 #include "cli/commands.h"
@@ -29,8 +29,8 @@ int unknown_command(const std::string& name) {
 
 int dispatch(const Arguments& arguments) {
   if (arguments.empty())
-    return fail({ErrorKind::usage,
-                 "no process given; write gotrace-leak -p PID (gotrace-leak list shows the Go processes)"});
+    return fail(
+        {ErrorKind::usage, "no process given; write gotrace-leak -p PID (gotrace-leak list shows the Go processes)"});
   const auto& first = arguments.front();
   if (first == "--version") {
     const auto printed = print(fmt::format("gotrace-leak {}\n", GOTRACE_VERSION));

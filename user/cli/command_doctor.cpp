@@ -137,7 +137,8 @@ int run_doctor(const Arguments& arguments) {
     text += printed(checks);
     main_job = works(checks);  // the trial outweighs what the host's settings let one expect
   }
-  text += main_job ? "\nThe main job works: goroutines can be read.\n" : "\nThe main job does not work here: see NO above.\n";
+  text += main_job ? "\nThe main job works: goroutines can be read.\n"
+                   : "\nThe main job does not work here: see NO above.\n";
   return conclude(text, main_job);
 }
 

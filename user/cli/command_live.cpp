@@ -36,7 +36,8 @@ void declare(CLI::App& app, LiveArguments& arguments) {
   arguments.look.declare(app);
   arguments.report.declare(app);
   app.add_option("--record", arguments.record, "Keep a recording of this look in FILE")->type_name("FILE");
-  app.add_flag_callback("--version", [] {}, "Print the version");
+  app.add_flag_callback(
+      "--version", [] {}, "Print the version");
 }
 
 class LiveRun {

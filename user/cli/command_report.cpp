@@ -26,10 +26,10 @@ Result<session::Replay> read_trace(const TraceArguments& arguments, const sessio
   const auto stuck_after = understand_stuck_after(arguments.stuck_after);
   if (!stuck_after) return stuck_after.error();
   auto replay = session::replay(arguments.file, *stuck_after, on_look);
-  if (replay && !replay->trouble.empty())
-    say(fmt::format("{}: {}", arguments.file, replay->trouble));
+  if (replay && !replay->trouble.empty()) say(fmt::format("{}: {}", arguments.file, replay->trouble));
   if (replay && replay->unknown_records > 0)
-    warn(fmt::format("{}: {} records are of a newer version and were left out", arguments.file, replay->unknown_records));
+    warn(fmt::format("{}: {} records are of a newer version and were left out", arguments.file,
+                     replay->unknown_records));
   return replay;
 }
 
@@ -124,7 +124,8 @@ int run_explain(const Arguments& arguments) {
   if (!choice) return fail(choice.error());
   const auto replay = read_trace(trace, {});
   if (!replay) return fail(replay.error());
-  const auto text = report::render_finding(replay->analysis, id, report_options(stdout_is_terminal(), choice->width, true));
+  const auto text =
+      report::render_finding(replay->analysis, id, report_options(stdout_is_terminal(), choice->width, true));
   if (!text) return fail(text.error());
   auto output = Output::open("-", false);
   if (!output) return fail(output.error());

@@ -1,12 +1,11 @@
 #include "cli/doctor_host.h"
 
+#include <fmt/format.h>
 #include <sys/utsname.h>
 
 #include <charconv>
 #include <fstream>
 #include <sstream>
-
-#include <fmt/format.h>
 
 #include "probe/kernel_side.h"
 
@@ -63,7 +62,8 @@ Check check_perf_events() {
   const auto paranoid = small_file("/proc/sys/kernel/perf_event_paranoid");
   const bool uprobes = !small_file("/sys/bus/event_source/devices/uprobe/type").empty();
   if (!uprobes)
-    return {Health::limited, "uprobes: this kernel offers none", "no probes", "needs a kernel with CONFIG_UPROBE_EVENTS"};
+    return {Health::limited, "uprobes: this kernel offers none", "no probes",
+            "needs a kernel with CONFIG_UPROBE_EVENTS"};
   return {Health::good, "uprobes: there; perf_event_paranoid " + (paranoid.empty() ? "?" : paranoid), "", ""};
 }
 

@@ -1,8 +1,8 @@
 #include "cli/messages.h"
 
-#include <cstdio>
-
 #include <fmt/format.h>
+
+#include <cstdio>
 
 #include "base/units.h"
 

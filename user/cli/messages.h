@@ -11,8 +11,8 @@ enum ExitCode : int {
   kDone = 0,
   kFailed = 1,
   kUsage = 2,
-  kFound = 3,         // --fail-on is met
-  kNotJudged = 4,     // --fail-on could not be judged
+  kFound = 3,      // --fail-on is met
+  kNotJudged = 4,  // --fail-on could not be judged
   kNoTarget = 5,
   kNotPermitted = 6,
   kClosedStdout = 141,  // as a shell reports SIGPIPE

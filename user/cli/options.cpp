@@ -1,9 +1,9 @@
 #include "cli/options.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 #include <iostream>
-
-#include <fmt/format.h>
 
 #include "base/units.h"
 #include "cli/messages.h"
@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kNarrowest = 40;
 constexpr int kWidest = 400;
-constexpr std::uint64_t kShortestInterval = 100'000'000;      // ns
+constexpr std::uint64_t kShortestInterval = 100'000'000;  // ns
 constexpr std::uint64_t kLongestInterval = 3'600'000'000'000;
 constexpr std::uint64_t kSmallestBuffer = 64U << 10;
 constexpr std::uint64_t kLargestBuffer = 1U << 30;
@@ -85,17 +85,21 @@ Result<ReportChoice> understand(const ReportArguments& arguments) {
 void LookArguments::declare(CLI::App& app) {
   app.add_option("--duration", duration, "Look this long (10s unless on a terminal, where q or Ctrl-C ends it)")
       ->type_name("TIME");
-  app.add_option("--interval", interval, "Time between two looks at all goroutines")->type_name("TIME")->capture_default_str();
+  app.add_option("--interval", interval, "Time between two looks at all goroutines")
+      ->type_name("TIME")
+      ->capture_default_str();
   app.add_option("--max-overhead", max_overhead, "Most that probes may take from the target, of one CPU; 0 is none")
       ->type_name("SHARE")
       ->capture_default_str();
-  app.add_option("--probes", probes, "auto, none, or a list of births, parks, ends, allocs (also by the runtime's names: "
-                                     "newproc, gopark, goexit; mallocgc is every single allocation)")
+  app.add_option("--probes", probes,
+                 "auto, none, or a list of births, parks, ends, allocs (also by the runtime's names: "
+                 "newproc, gopark, goexit; mallocgc is every single allocation)")
       ->type_name("LIST")
       ->capture_default_str();
-  app.add_option("--buffer", buffer, "Size of the kernel's buffer for probe events")->type_name("SIZE")->capture_default_str();
-  app.add_option("--stuck-after,--parked-threshold", stuck_after,
-                 "Parked at least this long may be called stuck")
+  app.add_option("--buffer", buffer, "Size of the kernel's buffer for probe events")
+      ->type_name("SIZE")
+      ->capture_default_str();
+  app.add_option("--stuck-after,--parked-threshold", stuck_after, "Parked at least this long may be called stuck")
       ->type_name("TIME")
       ->capture_default_str();
 }

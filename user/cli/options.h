@@ -55,7 +55,8 @@ struct LookArguments {
 void declare_stuck_after(CLI::App& app, std::string& into);
 [[nodiscard]] Result<std::optional<std::uint64_t>> understand_stuck_after(const std::string& text);
 
-// Parses `arguments` (without the program's name). nullopt: go on; else the exit code: help was printed or an error said.
+// Parses `arguments` (without the program's name). nullopt: go on; else the exit code: help was printed or an error
+// said.
 [[nodiscard]] std::optional<int> parse(CLI::App& app, std::vector<std::string> arguments);
 
 }  // namespace gotrace::cli

@@ -20,8 +20,8 @@ class Signals {
   Signals& operator=(Signals&&) = delete;
   ~Signals();
 
-  // Waits up to `wait_ns` for a signal, for the reader of stdout to go away where `watch_stdout`, and for a key on stdin
-  // where `watch_keys`. A stop, once asked for, is answered for ever.
+  // Waits up to `wait_ns` for a signal, for the reader of stdout to go away where `watch_stdout`, and for a key on
+  // stdin where `watch_keys`. A stop, once asked for, is answered for ever.
   [[nodiscard]] session::Request wait(std::uint64_t wait_ns, bool watch_stdout, bool watch_keys);
   [[nodiscard]] bool stdout_was_closed() const { return stdout_closed_; }
 

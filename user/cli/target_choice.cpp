@@ -1,11 +1,11 @@
 #include "cli/target_choice.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <limits>
-
-#include <fmt/format.h>
 
 #include "base/units.h"
 #include "cli/messages.h"
@@ -73,8 +73,9 @@ Result<pid_t> choose_target(const TargetArguments& arguments) {
   if (wanted->pid > 0) return wanted->pid;
   const auto found = process::go_processes_named(base_name(wanted->name));
   if (found.empty())
-    return Error{ErrorKind::no_target, fmt::format("no Go process is called {}; gotrace-leak list shows those there are",
-                                                   escape_for_terminal(wanted->name))};
+    return Error{ErrorKind::no_target,
+                 fmt::format("no Go process is called {}; gotrace-leak list shows those there are",
+                             escape_for_terminal(wanted->name))};
   if (found.size() > 1) return several(wanted->name, found, *wanted, arguments.show_args);
   return found.front().pid;
 }

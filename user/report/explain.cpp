@@ -31,7 +31,8 @@ void print_member_group(Page& page, const detect::GoroutineGroup& group) {
                         format_duration(*group.oldest_seconds_at_least));
   if (group.not_yet_seen_by_gc > 0)
     text += fmt::format(", {} not yet seen parked by a GC", format_count(group.not_yet_seen_by_gc));
-  page.paragraph("GROUP ", 6, text + fmt::format(", {} of stacks", format_bytes(static_cast<double>(group.stack_bytes))),
+  page.paragraph("GROUP ", 6,
+                 text + fmt::format(", {} of stacks", format_bytes(static_cast<double>(group.stack_bytes))),
                  Style::bold, 5);
   page.paragraph("  ids   ", 8,
                  fmt::format("{}{}", fmt::join(group.goids, ", "), group.count > group.goids.size() ? ", ..." : ""));
@@ -63,7 +64,8 @@ bool named(const std::vector<std::string>& ids, const std::string& id) {
 Error no_such_finding(const detect::Analysis& analysis, std::string_view id) {
   std::vector<std::string> ids;
   for (const auto& finding : analysis.findings) ids.push_back(finding.id);
-  const auto known = ids.empty() ? std::string("there are no findings") : fmt::format("there are: {}", fmt::join(ids, ", "));
+  const auto known =
+      ids.empty() ? std::string("there are no findings") : fmt::format("there are: {}", fmt::join(ids, ", "));
   return Error{ErrorKind::usage, fmt::format("no finding {}: {}", escape_for_terminal(id, true), known)};
 }
 
@@ -71,9 +73,8 @@ Error no_such_finding(const detect::Analysis& analysis, std::string_view id) {
 
 Result<std::string> render_finding(const detect::Analysis& analysis, std::string_view id,
                                    const ReportOptions& options) {
-  const auto found = std::find_if(analysis.findings.begin(), analysis.findings.end(), [id](const auto& finding) {
-    return finding.id == id || finding.exact_id == id;
-  });
+  const auto found = std::find_if(analysis.findings.begin(), analysis.findings.end(),
+                                  [id](const auto& finding) { return finding.id == id || finding.exact_id == id; });
   if (found == analysis.findings.end()) return no_such_finding(analysis, id);
   Page page(options);
   print_finding(page, analysis, *found, static_cast<std::size_t>(found - analysis.findings.begin()) + 1);

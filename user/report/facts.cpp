@@ -24,8 +24,9 @@ Calendar calendar(std::int64_t wall_ns) {
   const auto midnight = std::chrono::floor<days>(time);
   const std::chrono::year_month_day date{midnight};
   const std::chrono::hh_mm_ss clock{std::chrono::floor<std::chrono::seconds>(time - midnight)};
-  return {static_cast<int>(date.year()), static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-          clock.hours().count(), clock.minutes().count(), clock.seconds().count()};
+  return {static_cast<int>(date.year()),     static_cast<unsigned>(date.month()),
+          static_cast<unsigned>(date.day()), clock.hours().count(),
+          clock.minutes().count(),           clock.seconds().count()};
 }
 
 struct Scale {
@@ -49,10 +50,9 @@ std::pair<double, const char*> time_scale(double seconds) {
 }
 
 std::size_t count_of(const detect::Analysis& analysis, bool sure) {
-  return static_cast<std::size_t>(
-      std::count_if(analysis.findings.begin(), analysis.findings.end(), [sure](const detect::Finding& finding) {
-        return (finding.verdict >= detect::Verdict::leaking) == sure;
-      }));
+  return static_cast<std::size_t>(std::count_if(
+      analysis.findings.begin(), analysis.findings.end(),
+      [sure](const detect::Finding& finding) { return (finding.verdict >= detect::Verdict::leaking) == sure; }));
 }
 
 std::string limit_sentence(const detect::Analysis& analysis) {
@@ -153,8 +153,9 @@ std::optional<std::string> time_to_limit(const detect::LimitForecast& limit) {
   }
   const double high = *limit.seconds_high, low = limit.seconds_low.value_or(0);
   const auto [divisor, unit] = time_scale((low + high) / 2);
-  return fmt::format("in about {:.0f} {} ({:.0f}-{:.0f} {})", (low + high) / 2 / divisor, unit, low / divisor,
-                     high / divisor, unit);
+  const auto from = fmt::format("{:.0f}", low / divisor), to = fmt::format("{:.0f}", high / divisor);
+  const auto about = fmt::format("in about {:.0f} {}", (low + high) / 2 / divisor, unit);
+  return from == to ? about : fmt::format("{} ({}-{} {})", about, from, to, unit);
 }
 
 std::string subject(const detect::Analysis& analysis, const Page& page) {
@@ -180,12 +181,9 @@ std::string headline(const detect::Analysis& analysis, const Page& page) {
 
 std::string check_question(std::string_view check) {
   static const std::pair<std::string_view, const char*> kQuestions[] = {
-      {"goroutine-growth", "whether goroutines leak"},
-      {"goroutine-stuck", "which goroutines are stuck"},
-      {"heap-growth", "whether the heap grows"},
-      {"call-site-growth", "which call site grows"},
-      {"retention", "who holds the memory"},
-      {"outside-heap", "whether memory outside the Go heap grows"},
+      {"goroutine-growth", "whether goroutines leak"}, {"goroutine-stuck", "which goroutines are stuck"},
+      {"heap-growth", "whether the heap grows"},       {"call-site-growth", "which call site grows"},
+      {"retention", "who holds the memory"},           {"outside-heap", "whether memory outside the Go heap grows"},
   };
   for (const auto& [name, question] : kQuestions)
     if (name == check) return question;
@@ -222,9 +220,8 @@ std::optional<double> probe_cost(const detect::Analysis& analysis) {
   if (!analysis.overhead || analysis.window.seconds <= 0) return std::nullopt;
   if (analysis.overhead->hits == 0) return 0.0;
   if (!analysis.overhead->trap_ns) return std::nullopt;
-  const double taken =
-      static_cast<double>(*analysis.overhead->trap_ns) * static_cast<double>(analysis.overhead->hits) +
-      static_cast<double>(analysis.overhead->bpf_run_ns);
+  const double taken = static_cast<double>(*analysis.overhead->trap_ns) * static_cast<double>(analysis.overhead->hits) +
+                       static_cast<double>(analysis.overhead->bpf_run_ns);
   return taken / (analysis.window.seconds * 1e9);
 }
 

@@ -24,7 +24,7 @@ bool call_sites_known(const detect::Analysis& analysis) {
   return true;
 }
 
-void append_line(std::string& out, const char* type, Json value) {
+void append_line(std::string& out, const char* type, const Json& value) {
   Json line = {{"type", type}};
   line.update(value);
   out += dump(line, -1) + '\n';

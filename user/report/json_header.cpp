@@ -102,8 +102,9 @@ Json json_sources(const detect::Analysis& analysis) {
   for (const auto& probe : analysis.probes) probes.push_back(json_probe(probe));
   for (const auto& gap : analysis.gaps) {
     const double seconds = gap.end_ns > gap.begin_ns ? static_cast<double>(gap.end_ns - gap.begin_ns) / 1e9 : 0;
-    const double after =
-        gap.begin_ns > analysis.session.time_ns ? static_cast<double>(gap.begin_ns - analysis.session.time_ns) / 1e9 : 0;
+    const double after = gap.begin_ns > analysis.session.time_ns
+                             ? static_cast<double>(gap.begin_ns - analysis.session.time_ns) / 1e9
+                             : 0;
     gaps.push_back({{"after_seconds", after}, {"seconds", seconds}, {"reason", gap.reason}});
   }
   for (const auto& source : analysis.sources)
@@ -131,11 +132,11 @@ Json json_sources(const detect::Analysis& analysis) {
 
 Json json_overhead(const detect::Analysis& analysis) {
   const auto budget = parse_share(analysis.session.max_overhead);
-  return {{"budget", budget ? Json(*budget) : Json(nullptr)},
-          {"estimated", json_optional(probe_cost(analysis))},
-          {"trap_ns", analysis.overhead ? json_optional(analysis.overhead->trap_ns) : Json(nullptr)},
-          {"own_cpu_seconds",
-           analysis.end ? Json(static_cast<double>(analysis.end->own_cpu_ns) / 1e9) : Json(nullptr)}};
+  return {
+      {"budget", budget ? Json(*budget) : Json(nullptr)},
+      {"estimated", json_optional(probe_cost(analysis))},
+      {"trap_ns", analysis.overhead ? json_optional(analysis.overhead->trap_ns) : Json(nullptr)},
+      {"own_cpu_seconds", analysis.end ? Json(static_cast<double>(analysis.end->own_cpu_ns) / 1e9) : Json(nullptr)}};
 }
 
 }  // namespace gotrace::report

@@ -47,7 +47,7 @@ std::string dump(const Json& value, int indent) {
 
 Json json_memory(const detect::Analysis& analysis) {
   const auto& memory = analysis.memory;
-  const auto figure = [&memory](std::uint64_t MemoryFigures::* field) {
+  const auto figure = [&memory](std::uint64_t MemoryFigures::*field) {
     return memory.last ? Json((*memory.last).*field) : Json(nullptr);
   };
   Json limits = Json::array();

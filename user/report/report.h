@@ -15,7 +15,7 @@ struct ReportOptions {
   int width = 80;
   bool color = false;
   bool utf8 = false;
-  bool all = false;  // every group and call site
+  bool all = false;      // every group and call site
   bool ongoing = false;  // the session goes on: an end that is missing is none
 };
 

@@ -54,7 +54,8 @@ std::string group_line(const Page& page, const detect::GoroutineGroup& group) {
 std::string render_screen(const detect::Analysis& analysis, const ReportOptions& options, int height) {
   Page page(options);
   const std::size_t room = height > 8 ? static_cast<std::size_t>(height) : 8;
-  page.row(headline(analysis, page), analysis.findings.empty() ? Style::bold : verdict_style(analysis.findings.front()));
+  page.row(headline(analysis, page),
+           analysis.findings.empty() ? Style::bold : verdict_style(analysis.findings.front()));
   page.row(totals_line(analysis));
   page.row(memory_line(analysis));
   page.blank();

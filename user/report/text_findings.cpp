@@ -71,7 +71,8 @@ void print_places(Page& page, const detect::Finding& finding) {
   if (about_goroutines(finding)) {
     const Frame* started = finding.where ? &*finding.where : nullptr;
     if (started != nullptr) rows.push_back({"started", started, ""});
-    if (finding.created_by && finding.created_by != finding.where) rows.push_back({"created by", &*finding.created_by, ""});
+    if (finding.created_by && finding.created_by != finding.where)
+      rows.push_back({"created by", &*finding.created_by, ""});
     if (finding.blocked_at) rows.push_back({"stuck at", &*finding.blocked_at, reason});
   } else {
     if (finding.where) rows.push_back({"allocated", &*finding.where, ""});

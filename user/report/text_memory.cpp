@@ -31,7 +31,10 @@ std::string rss_parts_text(const std::map<std::string, std::uint64_t>& parts) {
   std::vector<std::string> texts;
   for (const auto& [key, word] : kParts) {
     const auto found = parts.find(std::string(key));
-    if (found != parts.end()) texts.push_back(fmt::format("{} {}", word, part_size(found->second)));
+    // What is most often nothing is said only when it is something.
+    const bool rare = key == "shared_memory" || key == "other";
+    if (found == parts.end() || (rare && found->second == 0)) continue;
+    texts.push_back(fmt::format("{} {}", word, part_size(found->second)));
   }
   return texts.empty() ? "" : fmt::format("{} MiB", fmt::join(texts, " + "));
 }
@@ -40,7 +43,8 @@ std::string limit_text(const detect::LimitForecast& limit) {
   std::string text = fmt::format("{} ({}), {} used", size_text(limit.bytes), detect::to_string(limit.kind),
                                  size_text(limit.used_bytes));
   if (limit.bytes > 0)
-    text += fmt::format(" ({:.0f} %)", 100.0 * static_cast<double>(limit.used_bytes) / static_cast<double>(limit.bytes));
+    text +=
+        fmt::format(" ({:.0f} %)", 100.0 * static_cast<double>(limit.used_bytes) / static_cast<double>(limit.bytes));
   if (const auto when = time_to_limit(limit)) text += ", reached " + *when;
   return text + ".";
 }
@@ -56,7 +60,8 @@ std::string gc_settings_text(const detect::Analysis& analysis) {
   std::string text;
   if (target.gomemlimit_bytes && !gomemlimit_set(target)) text = "GOMEMLIMIT not set.";
   if (gomemlimit_set(target))
-    text = fmt::format("GOMEMLIMIT {}.", size_text(static_cast<std::uint64_t>(std::max<std::int64_t>(*target.gomemlimit_bytes, 0))));
+    text = fmt::format("GOMEMLIMIT {}.",
+                       size_text(static_cast<std::uint64_t>(std::max<std::int64_t>(*target.gomemlimit_bytes, 0))));
   if (!target.gogc_percent) return text;
   if (*target.gogc_percent < 0) return text + " GOGC=off.";
   const double factor = 1 + *target.gogc_percent / 100.0;

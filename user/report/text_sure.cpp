@@ -34,10 +34,13 @@ std::string heap_profile_text(const Page& page, const detect::Analysis& analysis
 
 std::string probe_extent(const Page& page, const detect::ProbeSummary& probe) {
   const auto& state = probe.state;
-  const auto extent = fmt::format("{} of {}", one_decimal(probe.attached_seconds), window_seconds(probe.window_seconds));
+  const auto extent =
+      fmt::format("{} of {}", one_decimal(probe.attached_seconds), window_seconds(probe.window_seconds));
   std::string because;
-  if (state.would_cost_percent) because = fmt::format("would cost {:.1f} %", *state.would_cost_percent);
-  else if (!state.reason.empty()) because = page.name(state.reason, 160);
+  if (state.would_cost_percent)
+    because = fmt::format("would cost {:.1f} %", *state.would_cost_percent);
+  else if (!state.reason.empty())
+    because = page.name(state.reason, 160);
   switch (state.status) {
     case ProbeStatus::on:
       return extent;
@@ -155,8 +158,8 @@ std::string join_sentences(const std::vector<std::string>& sentences) {
 std::string trace_name(const detect::Analysis& analysis) {
   std::string name;
   for (const char c : base_name(analysis.target ? analysis.target->exe : "")) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-                       c == '-' || c == '.';
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
     if (plain && name.size() < 40) name += c;
   }
   return name.empty() || name.front() == '-' || name.front() == '.' ? "trace.gtl" : name + ".gtl";
@@ -172,12 +175,12 @@ void next_step(Page& page, bool& first, std::string_view why, std::string_view c
 
 void print_how_sure(Page& page, const detect::Analysis& analysis) {
   page.blank();
-  const auto probes = join_sentences({"Probes: " + probes_text(page, analysis) + ".", lost_text(analysis),
-                                      cost_text(page, analysis)});
+  const auto probes =
+      join_sentences({"Probes: " + probes_text(page, analysis) + ".", lost_text(analysis), cost_text(page, analysis)});
   const auto caveats = join_sentences({other_losses_text(page, analysis), gaps_text(page, analysis),
                                        layout_text(page, analysis), override_text(analysis)});
-  const auto looks = fmt::format("{}; {}; {}.", looks_text(analysis), gc_text(analysis),
-                                 heap_profile_text(page, analysis));
+  const auto looks =
+      fmt::format("{}; {}; {}.", looks_text(analysis), gc_text(analysis), heap_profile_text(page, analysis));
   page.paragraph("HOW SURE   ", 11, join_sentences({looks, probes, caveats}), Style::bold, 8);
   print_not_checked(page, analysis);
   print_source_states(page, analysis);
@@ -223,13 +226,13 @@ void print_next(Page& page, const detect::Analysis& analysis) {
   const bool unsure = analysis.summary.verdict != detect::SummaryVerdict::leak;
   if (unsure && analysis.window.seconds < 540)
     next_step(page, first, "a longer look sees slower leaks", fmt::format("gotrace-leak -p {} --duration 10m", pid));
-  const bool troubled = std::any_of(analysis.sources.begin(), analysis.sources.end(), [](const SourceState& source) {
-    return source.status == SourceStatus::failed;
-  });
+  const bool troubled = std::any_of(analysis.sources.begin(), analysis.sources.end(),
+                                    [](const SourceState& source) { return source.status == SourceStatus::failed; });
   if (troubled || !analysis.summary.not_checked.empty())
     next_step(page, first, "what works here, what does not, and what to do about it",
               fmt::format("gotrace-leak doctor -p {}", pid));
-  if (first) next_step(page, first, "everything that was seen", fmt::format("gotrace-leak -p {} --all --duration 60s", pid));
+  if (first)
+    next_step(page, first, "everything that was seen", fmt::format("gotrace-leak -p {} --all --duration 60s", pid));
 }
 
 }  // namespace gotrace::report

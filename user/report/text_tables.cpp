@@ -121,16 +121,15 @@ void print_trends(Page& page, const detect::Analysis& analysis) {
   if (analysis.goroutines.total) print_stuck_row(page, analysis);
   const double ratio = 600 / std::max(analysis.window.seconds, 0.001);
   if (analysis.window.seconds > 0 && ratio >= 2 && summary.floor_goroutines_per_second)
-    page.paragraph("", 0,
-                   fmt::format("A slower leak needs a longer look: --duration 10m sees about 1/{:.0f} of these.", ratio));
+    page.paragraph(
+        "", 0, fmt::format("A slower leak needs a longer look: --duration 10m sees about 1/{:.0f} of these.", ratio));
 }
 
 void print_groups(Page& page, const detect::Analysis& analysis) {
   const auto& groups = analysis.goroutines.groups;
   if (groups.empty()) return;
   // One more group than fits is shown rather than a line "(1 other place)".
-  const std::size_t most =
-      page.options().all || groups.size() == kShownGroups + 1 ? groups.size() : kShownGroups;
+  const std::size_t most = page.options().all || groups.size() == kShownGroups + 1 ? groups.size() : kShownGroups;
   const auto cells = group_cells(page, groups, most);
   std::size_t age = 6, reason = 0, function = 10, normal = 0;
   for (const auto& cell : cells) {
@@ -155,10 +154,10 @@ void print_groups(Page& page, const detect::Analysis& analysis) {
   if (cells.size() == groups.size()) return;
   std::uint64_t others = 0;
   for (std::size_t i = cells.size(); i < groups.size(); ++i) others += groups[i].count;
-  page.row(pad_left(format_count(others), kCountColumn) + "  " + pad_left("-", age) + "  " +
-           pad_right(fmt::format("({} other places)", format_count(groups.size() - cells.size())),
-                     function + reason + 2) +
-           "  see --all");
+  page.row(
+      pad_left(format_count(others), kCountColumn) + "  " + pad_left("-", age) + "  " +
+      pad_right(fmt::format("({} other places)", format_count(groups.size() - cells.size())), function + reason + 2) +
+      "  see --all");
 }
 
 void print_call_sites(Page& page, const detect::Analysis& analysis) {
@@ -200,8 +199,9 @@ void print_creation_sites(Page& page, const detect::Analysis& analysis) {
   for (const auto& site : sites) {
     const auto where = site.where ? page.name(short_function(*site.where)) + "  " + page.name(place(*site.where))
                                   : std::string("(main, or not known)");
-    page.row(pad_left(format_count(site.count), kCountColumn) + "  " + pad_left(detect::to_string(site.trend), 9) + "  " +
-             pad_left(rate(site.births_per_second), 8) + "  " + pad_left(rate(site.ends_per_second), 6) + "  " + where);
+    page.row(pad_left(format_count(site.count), kCountColumn) + "  " + pad_left(detect::to_string(site.trend), 9) +
+             "  " + pad_left(rate(site.births_per_second), 8) + "  " + pad_left(rate(site.ends_per_second), 6) + "  " +
+             where);
   }
 }
 

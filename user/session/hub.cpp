@@ -1,9 +1,9 @@
 #include "session/hub.h"
 
-#include <algorithm>
-#include <map>
-
 #include <fmt/format.h>
+
+#include <map>
+#include <utility>
 
 namespace gotrace::session {
 
@@ -17,23 +17,38 @@ void Hub::accept(const Record& record) {
   if (const auto* state = std::get_if<SourceState>(&record)) watch(*state);
 }
 
+void Hub::warn(const std::string& text) {
+  if (!released_) return held_back_.push_back(text);
+  if (warn_) warn_(text);
+}
+
+void Hub::release_warnings() {
+  released_ = true;
+  for (const auto& text : std::exchange(held_back_, {})) warn(text);
+}
+
 void Hub::watch(const SourceState& state) {
-  if (state.status != SourceStatus::failed || !warn_ || !warned_.insert(state.name).second) return;
-  warn_(state.name + " off: " + state.reason + (state.fix.empty() ? "" : "; " + state.fix));
+  if (state.status != SourceStatus::failed || state.name == "probes") return;  // probes: warn_about_probes()
+  // Stacks and what goroutines wait on are nothing without goroutines: one line says it.
+  const bool part = state.name == "stacks" || state.name == "wait-objects";
+  if ((part && warned_.contains("snapshots")) || !warned_.insert(state.name).second) return;
+  warn(state.name + " off: " + state.reason + (state.fix.empty() ? "" : "; " + state.fix));
 }
 
 void Hub::warn_about_probes() {
-  if (!warn_) return;
-  std::map<std::string, std::set<std::string>> failed;  // by reason
-  for (const auto& [symbol, state] : model_.probes())
-    if (state.status == ProbeStatus::failed) failed[state.reason].insert(state.name);
   constexpr auto kStillRead = "goroutines and the heap profile are still read";
+  std::map<std::string, std::set<std::string>> failed;  // by reason
+  bool all = true;
+  for (const auto& [symbol, state] : model_.probes()) {
+    if (state.status == ProbeStatus::failed) failed[state.reason].insert(state.name);
+    all = all && state.status == ProbeStatus::failed;
+  }
+  const auto source = model_.sources().find("probes");
+  if (failed.empty() && source != model_.sources().end() && source->second.status == SourceStatus::failed)
+    warn(fmt::format("probes off: {}; {}", source->second.reason, kStillRead));
   for (const auto& [reason, names] : failed) {
-    const bool all = failed.size() == 1 && std::all_of(model_.probes().begin(), model_.probes().end(), [](const auto& probe) {
-      return probe.second.status == ProbeStatus::failed;
-    });
-    const auto which = all ? std::string() : fmt::format(" ({})", fmt::join(names, ", "));
-    warn_(fmt::format("probes off{}: {}; {}", which, reason, kStillRead));
+    const auto which = all && failed.size() == 1 ? std::string() : fmt::format(" ({})", fmt::join(names, ", "));
+    warn(fmt::format("probes off{}: {}; {}", which, reason, kStillRead));
   }
 }
 

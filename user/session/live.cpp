@@ -1,10 +1,9 @@
 // run_live: one visible order. Open the target, start the trace, describe, look, and at the end look once more, judge
 // what is suspected, and close the trace. The report is made from the records only, as replay makes it.
+#include <fmt/format.h>
 #include <poll.h>
 
 #include <thread>
-
-#include <fmt/format.h>
 
 #include "detect/analyze.h"
 #include "detect/goroutines.h"
@@ -24,8 +23,8 @@ namespace gotrace::session {
 
 namespace {
 
-constexpr std::uint64_t kTick = 50'000'000;  // ring buffer and heap counters, ns
-constexpr std::size_t kMostCohorts = 4;      // to look for holders of
+constexpr std::uint64_t kTick = 50'000'000;          // ring buffer and heap counters, ns
+constexpr std::size_t kMostCohorts = 4;              // to look for holders of
 constexpr std::uint64_t kHolderBudget = 256U << 20;  // bytes of the target read for each cohort
 
 class LiveSession {
@@ -41,10 +40,12 @@ class LiveSession {
         goroutine_schedule_(options.interval_ns / 2),  // so that ten seconds give enough steps to judge growth
         slow_schedule_(options.interval_ns) {}
 
-  detect::Analysis run();
+  // An Error when nothing at all can be read.
+  [[nodiscard]] Result<detect::Analysis> run();
 
  private:
-  void start();
+  void start_readers();
+  [[nodiscard]] std::string why_blind() const;
   void start_probes();
   void look_around(std::uint64_t now_ns);
   void look_often(std::uint64_t now_ns);
@@ -92,7 +93,7 @@ SessionStart session_start(const LiveOptions& options) {
   return start;
 }
 
-void LiveSession::start() {
+void LiveSession::start_readers() {
   const auto begin = session_start(options_);
   hub_.accept(begin);  // first: it holds every option that changes the report
   hub_.accept(program_.target_info());
@@ -101,8 +102,16 @@ void LiveSession::start() {
   heap_profile_ = goruntime::make_heap_profile_reader(program_, symbolizer_, hub_);
   heap_counters_ = goruntime::make_heap_counter_reader(program_, hub_);
   objects_ = goruntime::make_object_lookup(program_, hub_);
-  look_around(monotonic_ns());  // before the probes: what they take from the target must not show in it
-  start_probes();
+}
+
+// Why no source of the runtime's own can be read; empty when one can.
+std::string LiveSession::why_blind() const {
+  const auto& sources = hub_.model().sources();
+  for (const char* name : {"snapshots", "heap-profile", "heap-counters"}) {
+    const auto source = sources.find(name);
+    if (source == sources.end() || source->second.status != SourceStatus::failed) return "";
+  }
+  return sources.at("snapshots").reason;
 }
 
 void LiveSession::start_probes() {
@@ -251,8 +260,13 @@ void LiveSession::finish() {
   hub_.accept(end);
 }
 
-detect::Analysis LiveSession::run() {
-  start();
+Result<detect::Analysis> LiveSession::run() {
+  start_readers();
+  if (const auto why = why_blind(); !why.empty())
+    return failure(fmt::format("pid {} ({}): nothing can be read: {}", options_.pid, target_.exe(), why));
+  hub_.release_warnings();
+  look_around(monotonic_ns());  // before the probes: what they take from the target must not show in it
+  start_probes();
   bool trace_stopped = false;
   while (!gone_) {
     const std::uint64_t now = monotonic_ns();

@@ -9,7 +9,7 @@ namespace {
 
 struct ProbeName {
   std::string_view name;
-  bool probe::ProbeOptions::* field;
+  bool probe::ProbeOptions::*field;
 };
 constexpr ProbeName kNames[] = {
     {"births", &probe::ProbeOptions::births},      {"newproc", &probe::ProbeOptions::births},

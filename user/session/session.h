@@ -32,18 +32,18 @@ struct LiveOptions {
 enum class Request : std::uint8_t { none, stop, stop_now, report, suspend };
 
 struct LiveCallbacks {
-  std::function<void(const std::string&)> warn;                   // one line, without prefix
-  std::function<void(const detect::Analysis&)> on_interval;       // a screen may be drawn; may be empty
-  std::function<void(const detect::Analysis&)> on_report_request; // SIGUSR1
-  std::function<Request(std::uint64_t wait_ns)> wait;             // sleeps up to wait_ns, returns early on a request
+  std::function<void(const std::string&)> warn;                    // one line, without prefix
+  std::function<void(const detect::Analysis&)> on_interval;        // a screen may be drawn; may be empty
+  std::function<void(const detect::Analysis&)> on_report_request;  // SIGUSR1
+  std::function<Request(std::uint64_t wait_ns)> wait;              // sleeps up to wait_ns, returns early on a request
   // Request::suspend: everything is detached when this is called; stops this process and returns after SIGCONT.
   std::function<void()> suspend;
   // The trace can't be written any more (disk full). Request::stop ends the session, none goes on without a trace.
   std::function<Request(const Error&)> trace_failed;
 };
 
-// What --probes may say: "auto", "none", or a list of births, parks, ends, allocs (also by the runtime's names: newproc,
-// gopark, goexit; mallocgc asks for every single allocation). Errors are of kind usage.
+// What --probes may say: "auto", "none", or a list of births, parks, ends, allocs (also by the runtime's names:
+// newproc, gopark, goexit; mallocgc asks for every single allocation). Errors are of kind usage.
 [[nodiscard]] Status check_probe_names(std::string_view text);
 
 // Runs a live session to its end; the analysis is that of all its records. An Error only when nothing could be seen.
@@ -51,7 +51,7 @@ struct LiveCallbacks {
 
 struct Replay {
   detect::Analysis analysis;
-  std::string trouble;  // one line when the trace is damaged or ends early; else empty
+  std::string trouble;                // one line when the trace is damaged or ends early; else empty
   std::uint64_t unknown_records = 0;  // left out: of a newer version
 };
 // Called after each look that a trace holds, with the nanoseconds of record time since the one before it.

@@ -1,5 +1,5 @@
 // Commands as a shell sees them: help, the man page, usage errors; output files; signals.
-#include <catch2/catch.hpp>
+#include "cli/commands.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -15,7 +16,6 @@
 #include <sstream>
 
 #include "cli/cli.h"
-#include "cli/commands.h"
 #include "cli/messages.h"
 #include "cli/output.h"
 #include "cli/signals.h"

@@ -1,10 +1,11 @@
 // Options, --fail-on, and which process is meant.
+#include "cli/options.h"
+
 #include <catch2/catch.hpp>
 
 #include "cli/doctor_host.h"
 #include "cli/fail_on.h"
 #include "cli/messages.h"
-#include "cli/options.h"
 #include "cli/target_choice.h"
 
 using namespace gotrace;
@@ -12,7 +13,7 @@ using namespace gotrace::cli;
 
 namespace {
 
-std::string look_error(std::string LookArguments::* field, const char* value) {
+std::string look_error(std::string LookArguments::*field, const char* value) {
   LookArguments arguments;
   arguments.*field = value;
   const auto options = understand(arguments);

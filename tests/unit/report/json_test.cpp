@@ -1,10 +1,8 @@
 // The JSON report against its shipped schema, and the meaning of null, [] and 0.
 #include <catch2/catch.hpp>
-
 #include <fstream>
-#include <sstream>
-
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "models.h"
 #include "report/report.h"
@@ -94,8 +92,7 @@ void check_described(const json& root, const json& schema, const json& value, co
 
 TEST_CASE("every report fits the schema, and the schema describes every key") {
   const auto schema = load_schema();
-  for (const auto& analysis :
-       {test::leaking(), test::healthy(), test::stuck(), test::unknown(), test::hostile()}) {
+  for (const auto& analysis : {test::leaking(), test::healthy(), test::stuck(), test::unknown(), test::hostile()}) {
     const auto report = report_of(analysis);
     CHECK(Validator(schema).check(report) == std::vector<std::string>{});
     check_described(schema, schema, report, "$");

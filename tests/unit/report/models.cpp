@@ -65,8 +65,9 @@ void add_memory(detect::Analysis& analysis) {
   figures.shared_bytes = 24 * kMiB;
   memory.last = figures;
   memory.mem_percent = 10.4;
-  memory.rss_parts = {{"heap_live", 872 * kMiB}, {"heap_garbage_or_idle", 690 * kMiB}, {"stacks", 41 * kMiB},
-                      {"runtime", 28 * kMiB},    {"files", 24 * kMiB},                 {"other", 4 * kMiB}};
+  memory.rss_parts = {{"heap_live", 872 * kMiB}, {"heap_garbage_or_idle", 690 * kMiB},
+                      {"stacks", 41 * kMiB},     {"runtime", 28 * kMiB},
+                      {"files", 24 * kMiB},      {"other", 4 * kMiB}};
   memory.heap_live_bytes = 872 * kMiB;
   memory.heap_after_gc_bytes = {864 * kMiB, 868 * kMiB, 872 * kMiB};
   memory.heap_growth = detect::Rate{1.0 * kMiB, 0.8 * kMiB, 1.2 * kMiB};
@@ -175,7 +176,9 @@ detect::Analysis healthy() {
   auto analysis = base("/usr/bin/caddy", 6 * 86400 + 7500);
   analysis.summary = {detect::SummaryVerdict::none_seen,
                       {"goroutine-growth", "goroutine-stuck", "heap-growth", "call-site-growth", "outside-heap"},
-                      {}, 0.5, 0.2 * kMiB};
+                      {},
+                      0.5,
+                      0.2 * kMiB};
   analysis.heap_profile = {10, 524288, 912};
   auto& goroutines = analysis.goroutines;
   goroutines.total = 1206;
@@ -201,8 +204,10 @@ detect::Analysis healthy() {
   site.verdict = detect::Verdict::healthy;
   goroutines.sites = {site};
   analysis.call_sites = {
-      call_site("cs-1", 22 * kMiB, detect::Trend::flat, frame("bufio.NewReaderSize", "/go/src/bufio/bufio.go", 57, true)),
-      call_site("cs-2", 4 * kMiB, detect::Trend::plateaued, frame("go.uber.org/zap.(*Logger).clone", "/m/zap/logger.go", 331)),
+      call_site("cs-1", 22 * kMiB, detect::Trend::flat,
+                frame("bufio.NewReaderSize", "/go/src/bufio/bufio.go", 57, true)),
+      call_site("cs-2", 4 * kMiB, detect::Trend::plateaued,
+                frame("go.uber.org/zap.(*Logger).clone", "/m/zap/logger.go", 331)),
   };
   add_memory(analysis);
   auto& memory = analysis.memory;
@@ -239,7 +244,8 @@ detect::Analysis stuck() {
                       {"goroutine-growth", "goroutine-stuck"},
                       {{"call-site-growth", "The program's heap profile is off (the linker dropped it)",
                         "call runtime/pprof or set runtime.MemProfileRate in the program"}},
-                      0.5, std::nullopt};
+                      0.5,
+                      std::nullopt};
   analysis.goroutines.total = 5214;
   analysis.goroutines.totals = {5214, 5214};
   analysis.goroutines.trend = detect::Trend::flat;
@@ -268,7 +274,8 @@ detect::Analysis unknown() { return {}; }
 
 detect::Analysis hostile() {
   auto analysis = leaking();
-  const std::string bad = "main.\x1b[31mEvil\r\n\x9b" + std::string("\xff\xc0\x80 \xe2\x80\xae") + std::string(5000, 'A');
+  const std::string bad =
+      "main.\x1b[31mEvil\r\n\x9b" + std::string("\xff\xc0\x80 \xe2\x80\xae") + std::string(5000, 'A');
   analysis.target->exe = "/tmp/$(reboot)\x1b]0;x\x07\n" + bad;
   analysis.target->go_version = analysis.target->container_id = analysis.target->module = bad;
   for (auto& finding : analysis.findings) {

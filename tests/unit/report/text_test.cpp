@@ -1,6 +1,5 @@
 // The text report: whole outputs of the three model screens, and promises that hold for every analysis.
 #include <catch2/catch.hpp>
-
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -92,7 +91,7 @@ TEST_CASE("names of the target cannot control the terminal") {
     }
     for (auto line : lines_of(text)) {
       if (line.find("gotrace-leak ") == std::string::npos) continue;  // no command to copy
-      if (line.back() == '\\') line.pop_back();  // continued on the next line
+      if (line.back() == '\\') line.pop_back();                       // continued on the next line
       CHECK(line.find_first_of("$`;()\\") == std::string::npos);
     }
   }
@@ -135,7 +134,6 @@ TEST_CASE("page: a paragraph breaks at spaces, and a word that is too long anywh
   options.width = 40;
   Page page(options);
   page.paragraph("label  ", 7, "one two three four five six seven eight " + std::string(40, 'x'));
-  CHECK(page.take() ==
-        "label  one two three four five six seven\n       eight\n       " + std::string(33, 'x') + "\n       " +
-            std::string(7, 'x') + "\n");
+  CHECK(page.take() == "label  one two three four five six seven\n       eight\n       " + std::string(33, 'x') +
+                           "\n       " + std::string(7, 'x') + "\n");
 }
