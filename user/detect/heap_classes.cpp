@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kEnoughSteps = 5;   // GCs, less one, for judging their steps
 constexpr double kLeastAllocations = 20;  // to say what survives
-constexpr double kAllSurvive = 0.9;       // of what one GC saw
+constexpr double kNotableShare = 0.05;    // of the live heap: less, over so few GCs, is what any young heap settles by
 constexpr double kMostSurvive = 0.6;      // between each two GCs
 
 double seconds(std::uint64_t from_ns, std::uint64_t to_ns) {
@@ -29,23 +29,46 @@ double allocated(const HeapCounters& counters, std::size_t size_class) {
   return static_cast<double>(size_class == 0 ? counters.large_allocated_bytes : counters.allocated[size_class]);
 }
 
-// Few GCs: what was allocated x what survives. One GC tells only of a heap in which (nearly) nothing is ever freed;
-// two or more tell what of the allocations between them stayed.
-void judge_by_survival(const model::HeapTable& heap, std::size_t size_class, double unit, ClassGrowth& judged) {
+// Was as much allocated, by time, before the first GC of the window, between GCs and after the last one? A burst at
+// start-up that one GC sees alive looks like a leak otherwise. Stretches too short or too thin to tell make it
+// unsteady.
+bool allocates_steadily(const model::HeapTable& heap, std::size_t size_class, double unit) {
+  struct Mark {
+    std::uint64_t time_ns;
+    double allocated;
+  };
+  std::vector<Mark> marks = {{heap.first()->time_ns, allocated(*heap.first(), size_class)}};
+  for (const auto& point : heap.points()) marks.push_back({point.time_ns, point.allocated[size_class]});
+  marks.push_back({heap.last()->time_ns, allocated(*heap.last(), size_class)});
+  const double mean = (marks.back().allocated - marks.front().allocated) /
+                      std::max(1e-9, seconds(marks.front().time_ns, marks.back().time_ns));
+  int judged = 0;
+  for (std::size_t i = 1; i < marks.size(); ++i) {
+    const double stretch = seconds(marks[i - 1].time_ns, marks[i].time_ns);
+    const double made = marks[i].allocated - marks[i - 1].allocated;
+    if (stretch < 1) continue;
+    if (made < kLeastAllocations * (size_class == 0 ? 8192 : 1) || made * unit < kMaterialBytesPerSecond) return false;
+    if (made / stretch < 0.5 * mean || made / stretch > 2 * mean) return false;
+    ++judged;
+  }
+  return judged >= 2;
+}
+
+// Few GCs: what was allocated x what survives between them, where the allocations were steady. A single GC accuses
+// nobody: what a young process sets up for good survives it just as a leak does (seen: prometheus adding series).
+void judge_by_survival(const model::HeapTable& heap, const std::vector<std::uint32_t>& sizes, std::size_t size_class,
+                       double unit, ClassGrowth& judged) {
   const auto& points = heap.points();
   const double rate = judged.allocated_per_second;
   const auto& last = points.back();
   const double before = last.allocated[size_class];
-  const double after = allocated(*heap.last(), size_class) - before;
-  const double tail = seconds(last.time_ns, heap.last()->time_ns);
-  const bool still_allocates = tail < 1 || after * unit / tail > 0.25 * rate;
+  const bool steady = allocates_steadily(heap, size_class, unit);
   double least = before > kLeastAllocations ? last.live[size_class] / before : 0;
   double value = rate * least;
   judged.basis = GrowthBasis::survival;
   judged.growth.trend = Trend::flat;
   if (points.size() == 1) {
-    if (least < kAllSurvive) judged.growth.trend = least < 0.1 ? Trend::flat : Trend::unknown;
-    else if (still_allocates && rate > 0) judged.growth.trend = Trend::growing;
+    if (least >= 0.1 && rate > 0) judged.growth.trend = Trend::unknown;
   } else {
     const auto& first = points.front();
     const double made = before - first.allocated[size_class];
@@ -56,8 +79,11 @@ void judge_by_survival(const model::HeapTable& heap, std::size_t size_class, dou
       least = std::min(least, some > kLeastAllocations ? stayed / some : 0);
     }
     value = kept * unit / std::max(1e-9, seconds(first.time_ns, last.time_ns));
-    if (least >= kMostSurvive && made > kLeastAllocations && still_allocates) judged.growth.trend = Trend::growing;
-    else if (kept > 0.1 * made) judged.growth.trend = Trend::unknown;
+    if (least >= kMostSurvive && made > kLeastAllocations && steady &&
+        kept * unit > kNotableShare * live_bytes(last, sizes))
+      judged.growth.trend = Trend::growing;
+    else if (kept > 0.1 * made)
+      judged.growth.trend = Trend::unknown;
   }
   // Between GCs the truth may be anything from what surely survives to all that is allocated.
   judged.growth.rate = {value, value * std::min(1.0, std::max(0.0, least)), std::max(value, rate)};
@@ -79,7 +105,7 @@ ClassGrowth judge_class(const model::Model& model, std::size_t size_class, doubl
     judged.basis = GrowthBasis::gc_steps;
     judged.growth = judge_steps(merge_steps(steps_between(heap.points(), size_class, unit), 20));
   } else {
-    judge_by_survival(heap, size_class, unit, judged);
+    judge_by_survival(heap, model.target()->size_classes, size_class, unit, judged);
   }
   return judged;
 }
@@ -120,6 +146,9 @@ void judge_classes(const model::Model& model, HeapJudgement& judgement) {
   }
   judgement.basis = heap.points().size() > kEnoughSteps ? GrowthBasis::gc_steps : GrowthBasis::survival;
   judgement.heap = judge_whole_heap(heap.points(), sizes);
+  if (heap.points().size() > 1) return;
+  judgement.basis = GrowthBasis::none;
+  judgement.why_not = "only one garbage collection was completed while we looked";
 }
 
 }  // namespace gotrace::detect

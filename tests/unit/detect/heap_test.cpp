@@ -1,6 +1,5 @@
-#include <catch2/catch.hpp>
-
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <random>
 
 #include "detect/analyze.h"
@@ -89,6 +88,47 @@ TEST_CASE("a quiet heap: two collections, everything survives") {
   const auto sites = growing(analyze(s.model));
   REQUIRE(sites.size() == 1);
   CHECK(sites[0]->growth_bytes->value == Approx(1000 * 1024).epsilon(0.1));
+}
+
+TEST_CASE("a start-up burst that one collection sees alive is no leak") {
+  Scenario s(5);
+  const StackId init = s.stack({s.location("main.setUp", 3)});
+  s.allocate(kClass, 300);
+  for (int i = 0; i < 100; ++i) {
+    if (i == 40) {
+      s.collect();
+      s.fates({});
+    }
+    s.send_counters();
+    s.pass(0.1);
+    s.allocate(kClass, i < 15 ? 100 : i % 10 == 0 ? 1 : 0);
+    if (i < 15) s.sample(init, kClass, 8);
+  }
+  s.send_counters();
+  const auto analysis = analyze(s.model);
+  CHECK(analysis.findings.empty());
+  CHECK(analysis.summary.verdict == SummaryVerdict::insufficient_data);
+}
+
+TEST_CASE("one collection accuses nobody, however steadily something grows") {
+  Scenario s(5);
+  const StackId keep = s.stack({s.location("main.keep", 3)});
+  for (int i = 0; i < 100; ++i) {
+    if (i == 50) {
+      s.collect();
+      s.fates({});
+    }
+    s.send_counters();
+    s.pass(0.1);
+    s.allocate(kClass, 100);
+    s.sample(keep, kClass, 8);
+  }
+  s.send_counters();
+  const auto analysis = analyze(s.model);
+  CHECK(growing(analysis).empty());
+  CHECK(analysis.findings.empty());
+  const auto& missing = analysis.summary.not_checked;
+  CHECK(std::any_of(missing.begin(), missing.end(), [](const auto& m) { return m.check == "heap-growth"; }));
 }
 
 TEST_CASE("no collection at all: not checked, and said so") {
