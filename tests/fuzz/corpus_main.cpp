@@ -1,5 +1,5 @@
-// Runs each file of a corpus folder through a fuzz target once. The input is copied into a block of exactly its size, so
-// that a read past its end is seen by AddressSanitizer.
+// Runs each file of a corpus folder through a fuzz target once. The input is copied into a block of exactly its size,
+// so that a read past its end is seen by AddressSanitizer.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

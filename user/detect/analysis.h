@@ -14,7 +14,7 @@
 
 namespace gotrace::detect {
 
-enum class Trend : std::uint8_t { unknown, growing, plateaued, flat, shrinking };  // a fact, measured
+enum class Trend : std::uint8_t { unknown, growing, plateaued, flat, shrinking };    // a fact, measured
 enum class Verdict : std::uint8_t { unknown, healthy, suspected, leaking, proved };  // a judgement, in order of weight
 enum class Confidence : std::uint8_t { low, medium, high };
 
@@ -92,8 +92,8 @@ struct Finding {
   Confidence confidence = Confidence::medium;
   std::optional<double> since_seconds_at_least;  // oldest member
   std::vector<Evidence> evidence;
-  std::string advice;  // what to change
-  std::string look_at; // what to look at when it is not the code's line that is known; may be empty
+  std::string advice;     // what to change
+  std::string look_at;    // what to look at when it is not the code's line that is known; may be empty
   std::string not_known;  // what would settle a suspicion; may be empty
   std::vector<std::string> group_ids;
   std::vector<std::string> site_ids;
@@ -123,7 +123,7 @@ struct LimitForecast {
   std::optional<double> seconds_high;  // nullopt with a low value: perhaps never
 };
 struct Memory {
-  std::optional<MemoryFigures> last;       // nullopt: never read
+  std::optional<MemoryFigures> last;               // nullopt: never read
   std::map<std::string, std::uint64_t> rss_parts;  // adds up to rss_bytes; names: heap_live, heap_garbage_or_idle,
                                                    // stacks, runtime, files, shared_memory, other
   std::optional<double> mem_percent;
@@ -141,7 +141,7 @@ struct Memory {
 };
 
 struct ProbeSummary {
-  ProbeState state;           // the last one sent
+  ProbeState state;  // the last one sent
   double attached_seconds = 0;
   double window_seconds = 0;
 };
@@ -149,8 +149,8 @@ struct ProbeSummary {
 struct Window {
   std::int64_t start_wall_ns = 0;
   double seconds = 0;
-  bool complete = false;  // an end record was seen
-  std::optional<EndReason> end;  // nullopt: the recorder was killed
+  bool complete = false;                   // an end record was seen
+  std::optional<EndReason> end;            // nullopt: the recorder was killed
   std::optional<std::uint32_t> gc_cycles;  // during the window
 };
 
@@ -158,11 +158,11 @@ struct Goroutines {
   std::optional<std::uint64_t> total;
   std::vector<std::uint64_t> totals;  // some, over the window, oldest first
   std::map<std::string, std::uint64_t> by_status;
-  std::vector<CreationSite> sites;    // largest first
+  std::vector<CreationSite> sites;     // largest first
   std::vector<GoroutineGroup> groups;  // findings' groups first, then largest first
   std::uint64_t stuck = 0;             // parked at least stuck-after
   std::uint64_t stuck_places = 0;
-  Trend trend = Trend::unknown;        // of the total
+  Trend trend = Trend::unknown;  // of the total
 };
 
 struct Snapshots {

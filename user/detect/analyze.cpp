@@ -1,9 +1,9 @@
 #include "detect/analyze.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include <fmt/format.h>
 
 #include "detect/detector.h"
 #include "detect/frames.h"
@@ -29,7 +29,8 @@ void add_session(const model::Model& model, Analysis& out) {
   for (const auto& [symbol, state] : model.probes())
     out.probes.push_back(
         {state, static_cast<double>(state.attached_ns) / 1e9, static_cast<double>(state.window_ns) / 1e9});
-  out.snapshots = {model.goroutines().look_count(), model.goroutines().last_read_ns(), model.goroutines().max_read_ns()};
+  out.snapshots = {model.goroutines().look_count(), model.goroutines().last_read_ns(),
+                   model.goroutines().max_read_ns()};
   if (model.heap().profile())
     out.heap_profile = {model.heap().profile_looks(), model.heap().profile()->rate, model.heap().profile()->buckets};
   out.window.start_wall_ns = out.session.wall_ns;
@@ -93,7 +94,8 @@ void add_checks(const model::Model& model, const Judgements& judgements, Analysi
   check(out, "heap-growth", judged, no_heap, longer);
   const bool attributed = judged && heap.sites_known;
   check(out, "call-site-growth", attributed,
-        judged ? reason_of(out, "heap-profile", "nothing told which line allocates: no probes, no heap profile") : no_heap,
+        judged ? reason_of(out, "heap-profile", "nothing told which line allocates: no probes, no heap profile")
+               : no_heap,
         longer);
   check(out, "outside-heap", model.memory().size() >= 5, "too few looks at the process's memory", longer);
 }
@@ -116,10 +118,10 @@ void add_floors(const model::Model& model, const Judgements& judgements, Analysi
 void conclude(Analysis& out) {
   Verdict worst = Verdict::unknown;
   for (const Finding& finding : out.findings) worst = std::max(worst, finding.verdict);
-  out.summary.verdict = worst >= Verdict::leaking           ? SummaryVerdict::leak
-                        : worst == Verdict::suspected       ? SummaryVerdict::suspected
-                        : out.summary.not_checked.empty()   ? SummaryVerdict::none_seen
-                                                            : SummaryVerdict::insufficient_data;
+  out.summary.verdict = worst >= Verdict::leaking         ? SummaryVerdict::leak
+                        : worst == Verdict::suspected     ? SummaryVerdict::suspected
+                        : out.summary.not_checked.empty() ? SummaryVerdict::none_seen
+                                                          : SummaryVerdict::insufficient_data;
 }
 
 void add_findings(const model::Model& model, const Judgements& judgements, Analysis& out) {
@@ -128,9 +130,7 @@ void add_findings(const model::Model& model, const Judgements& judgements, Analy
     out.findings.insert(out.findings.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
   }
   std::stable_sort(out.findings.begin(), out.findings.end(), [](const Finding& a, const Finding& b) {
-    const auto key = [](const Finding& f) {
-      return std::tuple(f.verdict, f.bytes.value_or(0), f.count.value_or(0));
-    };
+    const auto key = [](const Finding& f) { return std::tuple(f.verdict, f.bytes.value_or(0), f.count.value_or(0)); };
     return key(a) > key(b);
   });
   UniqueIds ids;

@@ -1,4 +1,5 @@
-// A detector: tables -> findings, one file a kind of leak, pure. A new one is one new file and one line in detectors.cpp.
+// A detector: tables -> findings, one file a kind of leak, pure. A new one is one new file and one line in
+// detectors.cpp.
 #pragma once
 
 #include <vector>

@@ -1,8 +1,8 @@
 #include "detect/frames.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace gotrace::detect {
 namespace {
@@ -29,8 +29,9 @@ std::string with_prefix(std::string_view prefix, const Hash& hash) {
 
 bool of_runtime(const Frame& frame) {
   const std::string_view name = frame.function;
-  return name.starts_with("runtime.") || name.starts_with("sync.runtime_") || name.starts_with("internal/poll.runtime_") ||
-         name.starts_with("internal/runtime/") || name.starts_with("runtime/internal/");
+  return name.starts_with("runtime.") || name.starts_with("sync.runtime_") ||
+         name.starts_with("internal/poll.runtime_") || name.starts_with("internal/runtime/") ||
+         name.starts_with("runtime/internal/");
 }
 
 std::optional<Frame> first_outside_runtime(const std::vector<Frame>& stack) {

@@ -1,10 +1,11 @@
-// Goroutines grouped by creation site, blocked stack and wait reason; which groups are stuck cohorts, and what clears one.
+// Goroutines grouped by creation site, blocked stack and wait reason; which groups are stuck cohorts, and what clears
+// one.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 #include <tuple>
 #include <unordered_set>
-
-#include <fmt/format.h>
 
 #include "detect/frames.h"
 #include "detect/goroutine_parts.h"
@@ -126,7 +127,8 @@ void describe(const model::Model& model, GroupJudgement& judged, const std::vect
   group.normal_because = normal_because(group.stack, group.wait_reason, sample.system);
 }
 
-// Held by someone who is not waiting, and made by one goroutine in one go: a pool whose workers have channels of their own.
+// Held by someone who is not waiting, and made by one goroutine in one go: a pool whose workers have channels of their
+// own.
 bool held_as_a_pool(const model::Model& model, const GroupJudgement& judged) {
   const std::set<std::uint64_t> members(judged.members.begin(), judged.members.end());
   std::uint64_t asked = 0;
@@ -146,7 +148,8 @@ std::string what_clears(const model::Model& model, const GroupJudgement& judged)
   const bool receives = !judged.group.wait_reason.starts_with("chan send");
   if (judged.timers * 2 > count) return "a timer ends the wait";
   if (receives && judged.with_object * 2 > count && judged.distinct_objects <= std::max<std::uint64_t>(2, count / 20))
-    return fmt::format("pool of {}: all wait on {}", count, judged.distinct_objects == 1 ? "one channel" : "few channels");
+    return fmt::format("pool of {}: all wait on {}", count,
+                       judged.distinct_objects == 1 ? "one channel" : "few channels");
   if (judged.with_io_partner * 5 >= count * 4) return "one to each connection that waits for I/O";
   if (held_as_a_pool(model, judged)) return fmt::format("pool of {}: one owner holds every worker's channel", count);
   return {};
@@ -175,7 +178,7 @@ void judge_verdict(GroupJudgement& judged, const std::vector<SiteJudgement>& sit
   const SiteJudgement* site = judged.site < sites.size() ? &sites[judged.site] : nullptr;
   if (site != nullptr && site->growth.trend != Trend::unknown) group.growth_per_second = 0;
   if (group.normal_because.empty() && !judged.cleared_by.empty()) group.normal_because = judged.cleared_by;
-  group.verdict = judged.stuck ? Verdict::suspected
+  group.verdict = judged.stuck                                                ? Verdict::suspected
                   : site == nullptr || site->site.verdict == Verdict::unknown ? Verdict::unknown
                                                                               : Verdict::healthy;
 }
@@ -191,7 +194,8 @@ void share_growth(std::vector<GroupJudgement>& groups, const std::vector<SiteJud
     if (site.growth.trend == Trend::unknown) continue;
     const double share = static_cast<double>(judged.settled_new) / static_cast<double>(fresh[judged.site]);
     judged.group.growth_per_second = site.growth.rate.value * share;
-    if (site.growth.trend == Trend::growing && share > 0) judged.group.verdict = std::max(judged.group.verdict, site.site.verdict);
+    if (site.growth.trend == Trend::growing && share > 0)
+      judged.group.verdict = std::max(judged.group.verdict, site.site.verdict);
   }
 }
 

@@ -1,8 +1,8 @@
 // Findings of kind goroutine-leak: creation sites that grow, and cohorts that are stuck.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
-
-#include <fmt/format.h>
 
 #include "detect/detector.h"
 #include "detect/frames.h"
@@ -60,19 +60,21 @@ void name_finding(const model::Model& model, std::string_view prefix, Finding& f
   std::vector<Frame> frames = finding.stack;
   if (finding.created_by) frames.push_back(*finding.created_by);
   finding.id = stable_id(prefix, finding.kind, finding.wait_reason, frames);
-  finding.exact_id = exact_id(prefix, finding.kind, finding.wait_reason, frames,
-                              model.target() ? model.target()->build_id : "");
+  finding.exact_id =
+      exact_id(prefix, finding.kind, finding.wait_reason, frames, model.target() ? model.target()->build_id : "");
 }
 
 void add_growth_evidence(const SiteJudgement& site, Finding& finding) {
   finding.evidence.push_back(
-      {"growth-steady", fmt::format("In {:.1f} s {} started and stayed, and {} ended.", site.watched_seconds,
-                                    site.settled_births, site.settled_ends == 0 ? "none" : std::to_string(site.settled_ends))});
+      {"growth-steady",
+       fmt::format("In {:.1f} s {} started and stayed, and {} ended.", site.watched_seconds, site.settled_births,
+                   site.settled_ends == 0 ? "none" : std::to_string(site.settled_ends))});
   if (!site.history.empty())
     finding.evidence.push_back(
         {site.history_agrees ? "history-agrees" : "history-differs", "By age, " + site.history + "."});
   if (site.young_process)
-    finding.evidence.push_back({"young-process", "The process is younger than 10 minutes; a longer look would be surer."});
+    finding.evidence.push_back(
+        {"young-process", "The process is younger than 10 minutes; a longer look would be surer."});
 }
 
 Finding growing_finding(const model::Model& model, const Judgements& judgements, std::size_t index) {
@@ -129,8 +131,8 @@ Finding stuck_finding(const model::Model& model, const Judgements& judgements, c
   if (judged.parents > 1)
     finding.evidence.push_back(
         {"many-parents", fmt::format("{} different goroutines started them, as requests do.", judged.parents)});
-  finding.evidence.push_back({"birth-ids", fmt::format("They are numbered {} to {}.", judged.members.front(),
-                                                       judged.members.back())});
+  finding.evidence.push_back(
+      {"birth-ids", fmt::format("They are numbered {} to {}.", judged.members.front(), judged.members.back())});
   finding.advice = advice_for(judged.group.wait_reason, judged);
   finding.not_known = "whether anything can still wake them";
   finding.look_at = "what happened when they started: a deploy, a failover, a burst of requests";

@@ -1,8 +1,8 @@
 // Growth of creation sites: do births outrun ends, do the old ones stay, and does history agree?
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include <fmt/format.h>
 
 #include "detect/frames.h"
 #include "detect/goroutine_parts.h"
@@ -67,10 +67,9 @@ void judge_history(SiteJudgement& judged, std::vector<double> births, const Birt
   const double late = lateness(births, first, clock.end_ns());
   const bool whole_life = span >= 0.6 * life;
   judged.history_agrees = (whole_life || span >= kLongHistorySeconds) && late <= kLateCrowding;
-  judged.history = late > kLateCrowding
-                       ? "most of those alive were started lately: a ramp or a leak"
-                   : whole_life ? "those alive were started evenly over the whole life of the process"
-                                : fmt::format("those alive were started over the last {:.0f} s", span);
+  judged.history = late > kLateCrowding ? "most of those alive were started lately: a ramp or a leak"
+                   : whole_life         ? "those alive were started evenly over the whole life of the process"
+                                        : fmt::format("those alive were started over the last {:.0f} s", span);
 }
 
 std::vector<Frame> most_frequent_birth(const model::Symbols& symbols, const model::Site& site) {

@@ -29,16 +29,16 @@ struct GroupJudgement {
   GoroutineGroup group;
   std::size_t site = 0;  // index into sites
   std::vector<std::uint64_t> members;
-  std::uint64_t still = 0;         // of them, not run since the first look
-  double still_seconds = 0;        // shortest time that all of those are known to be parked
+  std::uint64_t still = 0;   // of them, not run since the first look
+  double still_seconds = 0;  // shortest time that all of those are known to be parked
   std::uint64_t distinct_objects = 0, with_object = 0;
-  std::uint64_t timers = 0;        // members one of whose channels a timer feeds
+  std::uint64_t timers = 0;  // members one of whose channels a timer feeds
   std::uint64_t with_io_partner = 0;
-  std::uint64_t parents = 0;       // distinct parents; 0: not known
+  std::uint64_t parents = 0;  // distinct parents; 0: not known
   std::uint64_t max_capacity = 0;
-  std::uint64_t settled_new = 0;   // settled and born during the window
-  bool stuck = false;              // a cohort that nothing clears
-  std::string cleared_by;          // why it is not stuck, when it looked so
+  std::uint64_t settled_new = 0;  // settled and born during the window
+  bool stuck = false;             // a cohort that nothing clears
+  std::string cleared_by;         // why it is not stuck, when it looked so
   std::vector<WaitObject> sample_objects;
 };
 
@@ -56,7 +56,7 @@ struct WaiterToCheck {
   std::uint64_t address = 0;
 };
 struct CohortToCheck {
-  std::vector<WaiterToCheck> waiters;      // a sample
+  std::vector<WaiterToCheck> waiters;       // a sample
   std::vector<std::uint64_t> cohort_goids;  // all members
 };
 [[nodiscard]] std::vector<CohortToCheck> cohorts_to_check(const model::Model& model);

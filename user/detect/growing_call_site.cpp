@@ -15,8 +15,10 @@ std::string basis_text(const HeapJudgement& heap, const SiteGrowth& site) {
     case GrowthBasis::survival:
       return fmt::format("Of what was allocated in its size, (nearly) all survived {} garbage collection{}.", heap.gcs,
                          heap.gcs == 1 ? "" : "s");
-    case GrowthBasis::profile: return "The program's own heap profile grew here.";
-    case GrowthBasis::none: break;
+    case GrowthBasis::profile:
+      return "The program's own heap profile grew here.";
+    case GrowthBasis::none:
+      break;
   }
   return {};
 }
@@ -39,18 +41,19 @@ Finding finding_of(const model::Model& model, const HeapJudgement& heap, const S
   const bool sure = site.history_agrees && site.basis == GrowthBasis::gc_steps && site.samples >= 20;
   finding.confidence = sure ? Confidence::high : site.history_agrees ? Confidence::medium : Confidence::low;
   finding.evidence.push_back({"size-class-grows", basis_text(heap, site)});
-  finding.evidence.push_back(
-      {"share-of-growth", fmt::format("{:.0f} % of that growth is this line's, by {} samples.", 100 * site.share, site.samples)});
+  finding.evidence.push_back({"share-of-growth", fmt::format("{:.0f} % of that growth is this line's, by {} samples.",
+                                                             100 * site.share, site.samples)});
   if (site.judged > 0)
     finding.evidence.push_back({"survivors", fmt::format("Of {} objects from here that a collection could have freed, "
-                                                         "{} are still in use.", site.judged, site.survived)});
+                                                         "{} are still in use.",
+                                                         site.judged, site.survived)});
   if (!site.history.empty())
-    finding.evidence.push_back({site.history_agrees ? "history-agrees" : "history-differs", "By size now, " + site.history + "."});
+    finding.evidence.push_back(
+        {site.history_agrees ? "history-agrees" : "history-differs", "By size now, " + site.history + "."});
   finding.advice = fmt::format("bound or expire what {} keeps", finding.where->function);
   finding.site_ids.push_back(site.call_site.id);
   finding.id = stable_id("gc", finding.kind, "", finding.stack);
-  finding.exact_id =
-      exact_id("gc", finding.kind, "", finding.stack, model.target() ? model.target()->build_id : "");
+  finding.exact_id = exact_id("gc", finding.kind, "", finding.stack, model.target() ? model.target()->build_id : "");
   return finding;
 }
 

@@ -22,8 +22,8 @@ struct ClassGrowth {  // one size class; bytes
   Growth growth;
   GrowthBasis basis = GrowthBasis::none;
   double allocated_per_second = 0;
-  double live_bytes = 0;        // after the last GC
-  double live_at_attach = 0;    // after the first GC in the window; 0: unknown
+  double live_bytes = 0;         // after the last GC
+  double live_at_attach = 0;     // after the first GC in the window; 0: unknown
   double seconds_at_attach = 0;  // age of the process then
 };
 
@@ -31,7 +31,7 @@ struct SiteGrowth {
   std::size_t site = 0;  // index into the model's allocation sites
   CallSite call_site;
   GrowthBasis basis = GrowthBasis::none;
-  double share = 0;        // of its main size class's growth
+  double share = 0;  // of its main size class's growth
   std::uint64_t samples = 0;
   bool history_agrees = false;
   std::string history;
@@ -42,10 +42,10 @@ struct HeapJudgement {
   std::array<ClassGrowth, kSizeClasses> classes;
   Growth heap;  // of the whole live heap, bytes
   GrowthBasis basis = GrowthBasis::none;
-  std::uint32_t gcs = 0;            // completed during the window, with a known result
-  std::vector<SiteGrowth> sites;    // growing first, then by live bytes
-  bool sites_known = false;         // some source told who allocates
-  std::string why_not;              // when basis is none
+  std::uint32_t gcs = 0;          // completed during the window, with a known result
+  std::vector<SiteGrowth> sites;  // growing first, then by live bytes
+  bool sites_known = false;       // some source told who allocates
+  std::string why_not;            // when basis is none
 };
 
 [[nodiscard]] HeapJudgement judge_heap(const model::Model& model);

@@ -1,10 +1,10 @@
 // Whose growth is it? The exact growth of a size class is shared out over the call sites by what survives of their
 // allocations. Where that is ambiguous the interval says so: a site's lower bound is what is left of the growth when
 // every other site is given all that of its own survived.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include <fmt/format.h>
 
 #include "detect/frames.h"
 #include "detect/heap_parts.h"
@@ -187,8 +187,8 @@ LiveEstimate live_of(const model::HeapTable& heap, const model::AllocationSite& 
     const auto bytes = static_cast<double>(size);
     const double scale = bytes > 0 ? 1 / (1 - std::exp(-bytes / rate)) : 0;
     const double in_use = static_cast<double>(count.allocs) - static_cast<double>(std::min(count.frees, count.allocs));
-    const double at_first = static_cast<double>(count.first_allocs) -
-                            static_cast<double>(std::min(count.first_frees, count.first_allocs));
+    const double at_first =
+        static_cast<double>(count.first_allocs) - static_cast<double>(std::min(count.first_frees, count.first_allocs));
     live.objects += in_use * scale;
     live.bytes += in_use * scale * bytes;
     live.first_bytes += at_first * scale * bytes;
@@ -244,7 +244,7 @@ void fill_site(const model::Model& model, const HeapJudgement& judgement, const 
   judge_history(site, *gathered, judgement, live);
   const bool certain = gathered->rate.low > 0 && gathered->rate.value >= kMaterialBytesPerSecond && site.samples >= 3;
   out.trend = certain ? Trend::growing : gathered->rate.value < kMaterialBytesPerSecond ? Trend::flat : Trend::unknown;
-  out.verdict = !certain ? (out.trend == Trend::flat ? Verdict::healthy : Verdict::unknown)
+  out.verdict = !certain              ? (out.trend == Trend::flat ? Verdict::healthy : Verdict::unknown)
                 : site.history_agrees ? Verdict::leaking
                                       : Verdict::suspected;
   if (certain && !out.live_bytes && gathered->main_share > 0.9) {

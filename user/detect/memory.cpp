@@ -42,9 +42,9 @@ std::optional<std::uint64_t> outside_heap(const MemoryFigures& figures, const He
 Growth anonymous_growth(const std::vector<MemoryFigures>& figures) {
   std::vector<Step> steps;
   for (std::size_t i = 1; i < figures.size(); ++i) {
-    steps.push_back({static_cast<double>(figures[i].time_ns - figures[i - 1].time_ns) / 1e9,
-                     static_cast<double>(figures[i].rss_anon_bytes) - static_cast<double>(figures[i - 1].rss_anon_bytes),
-                     0});
+    steps.push_back(
+        {static_cast<double>(figures[i].time_ns - figures[i - 1].time_ns) / 1e9,
+         static_cast<double>(figures[i].rss_anon_bytes) - static_cast<double>(figures[i - 1].rss_anon_bytes), 0});
   }
   return judge_steps(merge_steps(steps, 20));
 }
@@ -74,8 +74,13 @@ void add_limits(const model::Model& model, const Rate& resident, const Rate& liv
   const auto& target = model.target();
   if (target && target->gomemlimit_bytes && *target->gomemlimit_bytes > 0 &&
       *target->gomemlimit_bytes < std::numeric_limits<std::int64_t>::max()) {
-    LimitForecast out{LimitKind::gomemlimit, "", static_cast<std::uint64_t>(*target->gomemlimit_bytes),
-                      memory.heap_live_bytes.value_or(0), {}, {}, {}};
+    LimitForecast out{LimitKind::gomemlimit,
+                      "",
+                      static_cast<std::uint64_t>(*target->gomemlimit_bytes),
+                      memory.heap_live_bytes.value_or(0),
+                      {},
+                      {},
+                      {}};
     if (growing) forecast(out, live);
     memory.limits.push_back(out);
   }

@@ -11,7 +11,8 @@ struct Rule {
   std::string_view because;
 };
 
-// Function + wait reason, not names alone: net/http's readLoop in "select" is a body that nobody closed and so is absent.
+// Function + wait reason, not names alone: net/http's readLoop in "select" is a body that nobody closed and so is
+// absent.
 constexpr Rule kRules[] = {
     {"", "IO wait", "waits for the network or a file"},
     {"", "sleep", "sleeps; a timer wakes it"},
@@ -44,7 +45,8 @@ std::string_view normal_because(const std::vector<Frame>& stack, std::string_vie
   for (const Rule& rule : kRules) {
     if (!rule.wait_reason.empty() && !wait_reason.starts_with(rule.wait_reason)) continue;
     if (rule.function.empty()) return rule.because;
-    const bool there = std::any_of(stack.begin(), stack.end(), [&](const Frame& f) { return f.function == rule.function; });
+    const bool there =
+        std::any_of(stack.begin(), stack.end(), [&](const Frame& f) { return f.function == rule.function; });
     if (there) return rule.because;
   }
   return {};

@@ -24,8 +24,8 @@ struct Step {
 
 struct Growth {
   Trend trend = Trend::unknown;
-  Rate rate;            // per second
-  double p_value = 1;   // of "no growth", one-sided
+  Rate rate;           // per second
+  double p_value = 1;  // of "no growth", one-sided
 };
 
 // Chance of calling a series without drift "growing": one in 50,000 series, so that 500 sites at once stay below 1 %.
@@ -39,7 +39,8 @@ constexpr double kFalseAlarm = 2e-5;
 // Adds neighbours until at most `most` steps are left.
 [[nodiscard]] std::vector<Step> merge_steps(std::span<const Step> steps, std::size_t most);
 
-// Kolmogorov's distance by which `times` (in [begin, end]) lag behind an even spread: 0 = even or early, 1 = all at the end.
+// Kolmogorov's distance by which `times` (in [begin, end]) lag behind an even spread: 0 = even or early, 1 = all at the
+// end.
 [[nodiscard]] double lateness(std::vector<double> times, double begin, double end);
 
 }  // namespace gotrace::detect

@@ -1,6 +1,7 @@
-// FunctionTable: functions, lines and inlined frames from a Go program's pclntab, read in place. Needs no symbols and no
-// DWARF. All formats from Go 1.15 (magic 0xfffffffb) to 1.27 (0xfffffff1); source: runtime/symtab.go, debug/gosym/pclntab.go
-// of each release. The bytes are the target's: every offset is checked, a damaged entry costs that entry.
+// FunctionTable: functions, lines and inlined frames from a Go program's pclntab, read in place. Needs no symbols and
+// no DWARF. All formats from Go 1.15 (magic 0xfffffffb) to 1.27 (0xfffffff1); source: runtime/symtab.go,
+// debug/gosym/pclntab.go of each release. The bytes are the target's: every offset is checked, a damaged entry costs
+// that entry.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,8 @@ namespace gotrace::goruntime {
 // All addresses here are link-time ones.
 struct FunctionRange {
   std::uint64_t entry = 0;
-  std::uint64_t end = 0;  // entry of the next function
-  std::string_view name;  // points into the table
+  std::uint64_t end = 0;         // entry of the next function
+  std::string_view name;         // points into the table
   std::uint8_t function_id = 0;  // runtime funcID; wrapper functions are known by it
   friend bool operator==(const FunctionRange&, const FunctionRange&) = default;
 };

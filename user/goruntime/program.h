@@ -34,7 +34,9 @@ struct BuildInfo {
 };
 
 // Address ranges of Go's data segments (moduledata), link-time.
-struct DataRange { std::uint64_t begin = 0, end = 0; };
+struct DataRange {
+  std::uint64_t begin = 0, end = 0;
+};
 
 class Program {
  public:

@@ -36,8 +36,8 @@ class ObjectLookup {
     std::uint64_t size = 0;
     std::uint8_t span_class = 0;  // size class << 1 | noscan
     bool noscan = false;
-    bool marked = false;        // its allocBits bit: survived the last completed GC
-    bool allocated = false;     // marked, or below freeindex (may be new or garbage)
+    bool marked = false;     // its allocBits bit: survived the last completed GC
+    bool allocated = false;  // marked, or below freeindex (may be new or garbage)
     std::uint32_t span_sweepgen = 0;
     std::uint32_t heap_sweepgen = 0;
   };
@@ -51,7 +51,10 @@ std::unique_ptr<ObjectLookup> make_object_lookup(const Program& program, RecordS
 // Who else holds what stuck goroutines wait on: data and bss, stacks of other goroutines, scannable heap, at most
 // `budget_bytes` of it. Reads without stopping, so its answer only ever clears a suspicion. Sends one WaitObjectHolders
 // per waiter.
-struct Waiter { std::uint64_t goid = 0; process::Address address = 0; };
+struct Waiter {
+  std::uint64_t goid = 0;
+  process::Address address = 0;
+};
 void find_holders(const Program& program, RecordSink& sink, std::span<const Waiter> waiters,
                   std::span<const std::uint64_t> cohort_goids, std::uint64_t budget_bytes, std::uint64_t now_ns);
 

@@ -1,8 +1,8 @@
 #include "model/goroutine_table.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace gotrace::model {
 
@@ -16,9 +16,9 @@ std::size_t GoroutineTable::intern_site(LocationId created_at) {
   const auto key = static_cast<std::uint32_t>(created_at);
   if (const auto found = site_by_location_.find(key); found != site_by_location_.end()) return found->second;
   const auto& frames = symbols_.frames(created_at);
-  const std::string line = frames.empty() ? fmt::format("#{}", key)
-                                          : fmt::format("{}\n{}\n{}", frames.front().function, frames.front().file,
-                                                        frames.front().line);
+  const std::string line =
+      frames.empty() ? fmt::format("#{}", key)
+                     : fmt::format("{}\n{}\n{}", frames.front().function, frames.front().file, frames.front().line);
   const auto [entry, inserted] = site_by_line_.try_emplace(line, sites_.size());
   if (inserted) {
     Site site;
@@ -125,7 +125,8 @@ void GoroutineTable::merge_blocks() {
     site.blocks = std::move(merged);
   }
   std::vector<Block> merged;
-  for (std::size_t i = 0; i + 1 < blocks_.size(); i += 2) merged.push_back({blocks_[i].begin_ns, blocks_[i + 1].end_ns});
+  for (std::size_t i = 0; i + 1 < blocks_.size(); i += 2)
+    merged.push_back({blocks_[i].begin_ns, blocks_[i + 1].end_ns});
   blocks_ = std::move(merged);
   looks_per_block_ *= 2;
 }

@@ -40,8 +40,8 @@ struct Site {  // all goroutines of one go statement
   std::vector<LocationId> locations;  // the same line may be compiled more than once (inlining)
   std::uint64_t alive = 0;
   std::uint64_t settled_alive = 0;
-  std::uint64_t settled_at_start = 0;  // when the second look was taken
-  std::uint64_t births = 0;            // by probe
+  std::uint64_t settled_at_start = 0;             // when the second look was taken
+  std::uint64_t births = 0;                       // by probe
   std::map<StackId, std::uint64_t> birth_stacks;  // by probe; at most kMostBirthStacks
   std::uint32_t first_block = 0;
   std::vector<BlockCount> blocks;  // from first_block on
@@ -66,8 +66,8 @@ class GoroutineTable {
 
   [[nodiscard]] const std::unordered_map<std::uint64_t, Goroutine>& alive() const { return alive_; }
   [[nodiscard]] const std::vector<Site>& sites() const { return sites_; }
-  [[nodiscard]] std::size_t site_of(LocationId created_at) const;  // index into sites(); npos: none
-  [[nodiscard]] const std::vector<Look>& looks() const { return looks_; }    // thinned out when very many
+  [[nodiscard]] std::size_t site_of(LocationId created_at) const;             // index into sites(); npos: none
+  [[nodiscard]] const std::vector<Look>& looks() const { return looks_; }     // thinned out when very many
   [[nodiscard]] const std::vector<Block>& blocks() const { return blocks_; }  // settled counts exist from the 2nd look
   [[nodiscard]] std::uint32_t look_count() const { return look_count_; }
   [[nodiscard]] std::uint64_t last_read_ns() const { return last_read_ns_; }

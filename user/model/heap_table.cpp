@@ -1,9 +1,9 @@
 #include "model/heap_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
-
-#include <fmt/format.h>
 
 namespace gotrace::model {
 namespace {

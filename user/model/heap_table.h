@@ -1,8 +1,8 @@
 // HeapTable: what the allocator's counters say after each GC, by size class, and who allocated (the runtime's heap
 // profile and allocation samples), by call site.
 //
-// A call site is a stack without the runtime's own frames; the profile and the probes agree on it. Everything is bounded:
-// GC points are thinned out when many, sites beyond a limit are counted as evicted.
+// A call site is a stack without the runtime's own frames; the profile and the probes agree on it. Everything is
+// bounded: GC points are thinned out when many, sites beyond a limit are counted as evicted.
 #pragma once
 
 #include <array>
@@ -19,7 +19,7 @@ namespace gotrace::model {
 
 using ClassCounts = std::array<double, kSizeClasses>;  // [0] is large objects, in bytes; the others in objects
 
-struct GcPoint {  // the heap as one GC left it
+struct GcPoint {              // the heap as one GC left it
   std::uint64_t time_ns = 0;  // end of marking
   std::uint32_t cycle = 0;
   ClassCounts live{};       // survivors: allocated until then less everything freed by that cycle's sweep
@@ -27,7 +27,7 @@ struct GcPoint {  // the heap as one GC left it
   std::uint64_t marked_bytes = 0;
 };
 
-struct ProfileCount {  // raw (unscaled) samples of one site and object size
+struct ProfileCount {                                   // raw (unscaled) samples of one site and object size
   std::uint64_t allocs = 0, frees = 0;                  // published, at the latest look
   std::uint64_t pending_allocs = 0, pending_frees = 0;  // at the latest look
   std::uint64_t first_allocs = 0, first_frees = 0;      // published, at the first look
@@ -50,9 +50,9 @@ struct TrackedSample {
 };
 
 struct AllocationSite {
-  std::vector<Frame> stack;  // innermost first, the runtime's frames at both ends taken off
-  std::map<std::uint64_t, ProfileCount> profile;   // by object size
-  std::map<std::uint32_t, SampleCount> samples;    // by size class
+  std::vector<Frame> stack;                       // innermost first, the runtime's frames at both ends taken off
+  std::map<std::uint64_t, ProfileCount> profile;  // by object size
+  std::map<std::uint32_t, SampleCount> samples;   // by size class
 };
 
 class HeapTable {

@@ -82,7 +82,7 @@ struct TargetInfo {
   std::int64_t started_wall_ns = 0;
   std::uint64_t started_ns = 0;  // CLOCK_MONOTONIC-like start of the process, for its age
   std::optional<std::int64_t> memory_profile_rate;
-  std::optional<std::int32_t> gogc_percent;  // -1: off
+  std::optional<std::int32_t> gogc_percent;      // -1: off
   std::optional<std::int64_t> gomemlimit_bytes;  // INT64_MAX: not set
   std::uint32_t processors = 0;                  // GOMAXPROCS (len(allp)); 0: unknown
   std::string layout_row;                        // the version row of the layout table that is used, "go1.24"
@@ -119,8 +119,16 @@ struct Loss {
 
 // ---------------------------------------------------------------- goroutines
 enum class GoStatus : std::uint8_t {  // runtime/runtime2.go; stable since Go 1.15
-  idle = 0, runnable = 1, running = 2, syscall = 3, waiting = 4, dead = 6, copystack = 8, preempted = 9,
-  leaked = 10, dead_extra = 11,
+  idle = 0,
+  runnable = 1,
+  running = 2,
+  syscall = 3,
+  waiting = 4,
+  dead = 6,
+  copystack = 8,
+  preempted = 9,
+  leaked = 10,
+  dead_extra = 11,
 };
 
 enum class WaitKind : std::uint8_t { none, channel, nil_channel, semaphore, condition };
@@ -128,7 +136,7 @@ enum class WaitDirection : std::uint8_t { unknown, send, receive };
 struct WaitObject {
   WaitKind kind = WaitKind::none;
   WaitDirection direction = WaitDirection::unknown;
-  bool timer = false;   // the runtime's timer sends on this channel
+  bool timer = false;  // the runtime's timer sends on this channel
   bool closed = false;
   std::uint64_t address = 0;  // hchan, or the semaphore's word
   std::uint64_t length = 0;   // elements buffered
@@ -141,15 +149,15 @@ struct GoroutineState {
   std::uint64_t goid = 0;
   std::uint64_t parent_goid = 0;  // 0: unknown (Go < 1.21) or none
   GoStatus status = GoStatus::idle;
-  std::uint8_t wait_reason = 0;    // index into TargetInfo::wait_reasons; meaningful when waiting
-  bool ran = true;                 // has run, or may have, since the last look
-  bool stack_torn = false;         // the stack could not be read consistently
-  bool system = false;             // a goroutine of the runtime itself (start function is runtime.*, not main)
-  std::uint64_t wait_since_ns = 0; // a GC saw it parked then: it has been parked at least since; 0: not known
-  std::uint64_t stack_bytes = 0;   // stack.hi - stack.lo
+  std::uint8_t wait_reason = 0;     // index into TargetInfo::wait_reasons; meaningful when waiting
+  bool ran = true;                  // has run, or may have, since the last look
+  bool stack_torn = false;          // the stack could not be read consistently
+  bool system = false;              // a goroutine of the runtime itself (start function is runtime.*, not main)
+  std::uint64_t wait_since_ns = 0;  // a GC saw it parked then: it has been parked at least since; 0: not known
+  std::uint64_t stack_bytes = 0;    // stack.hi - stack.lo
   LocationId created_at = LocationId::none;
   LocationId start = LocationId::none;
-  StackId stack = StackId::none;   // none: running, or not read
+  StackId stack = StackId::none;         // none: running, or not read
   std::uint32_t wait_object_count = 0;   // cases of a select may exceed what is listed
   std::vector<WaitObject> wait_objects;  // at most 8
   friend bool operator==(const GoroutineState&, const GoroutineState&) = default;
@@ -162,20 +170,20 @@ struct Snapshot {
   std::uint64_t time_ns = 0;
   std::uint32_t sequence = 0;  // from 1
   std::uint64_t goroutines = 0;
-  std::uint64_t unwound = 0;         // stacks read in this look
+  std::uint64_t unwound = 0;  // stacks read in this look
   std::uint64_t torn_stacks = 0;
-  std::uint64_t unreadable = 0;      // g structs that could not be read
-  std::uint64_t newest_goid = 0;     // largest goid handed out or seen; 0: unknown
-  std::uint64_t read_ns = 0;         // how long the look took
+  std::uint64_t unreadable = 0;   // g structs that could not be read
+  std::uint64_t newest_goid = 0;  // largest goid handed out or seen; 0: unknown
+  std::uint64_t read_ns = 0;      // how long the look took
 };
 
 // Who, outside a cohort of stuck goroutines, holds what they wait on. Only ever clears a suspicion.
 struct WaitObjectHolders {
   std::uint64_t time_ns = 0;
-  std::uint64_t goid = 0;     // the waiter that was looked into
-  std::uint64_t address = 0;  // what it waits on
-  bool complete = false;      // everything that could hold it was looked at (budget not exceeded)
-  bool in_globals = false;    // a package variable holds it, directly
+  std::uint64_t goid = 0;               // the waiter that was looked into
+  std::uint64_t address = 0;            // what it waits on
+  bool complete = false;                // everything that could hold it was looked at (budget not exceeded)
+  bool in_globals = false;              // a package variable holds it, directly
   std::uint32_t other_stacks = 0;       // stacks of goroutines that do not wait on it
   std::uint32_t heap_objects = 0;       // heap objects that hold its address
   std::uint32_t held_heap_objects = 0;  // of these, objects that are themselves held by heap, globals or other stacks
@@ -201,7 +209,7 @@ struct End {  // runtime.goexit1 / gdestroy
 // or allocLarge (exactly one).
 struct AllocationSample {
   std::uint64_t time_ns = 0;
-  std::uint64_t id = 0;      // counts up from 1
+  std::uint64_t id = 0;  // counts up from 1
   std::uint64_t goid = 0;
   StackId stack = StackId::none;
   std::uint32_t size_class = 0;  // 0: large
@@ -244,7 +252,7 @@ struct Overhead {  // what the probes took from the target so far
 // Sent when new or changed.
 struct HeapBucket {
   StackId stack = StackId::none;
-  std::uint64_t size = 0;  // of each object in this bucket
+  std::uint64_t size = 0;    // of each object in this bucket
   std::uint64_t allocs = 0;  // completed cycles ("active")
   std::uint64_t frees = 0;
   std::uint64_t pending_allocs = 0;  // published later: up to two GCs behind
@@ -252,8 +260,8 @@ struct HeapBucket {
 };
 struct HeapProfile {  // closes one look at the profile
   std::uint64_t time_ns = 0;
-  std::uint64_t rate = 0;      // bytes per sample
-  std::uint32_t cycle = 0;     // mProf cycle
+  std::uint64_t rate = 0;   // bytes per sample
+  std::uint32_t cycle = 0;  // mProf cycle
   std::uint64_t buckets = 0;
 };
 
@@ -261,11 +269,11 @@ constexpr std::size_t kSizeClasses = 68;  // runtime/sizeclasses.go, Go 1.16 and
 // The allocator's own exact counters (memstats.heapStats), cumulative; and the GC's state.
 struct HeapCounters {
   std::uint64_t time_ns = 0;
-  std::uint32_t gc_cycles = 0;     // completed (memstats.numgc)
-  bool gc_running = false;         // marking now
-  bool swept = true;               // the last cycle's sweep is complete
-  std::uint64_t last_gc_end_ns = 0;    // CLOCK_MONOTONIC of last mark termination; 0: unknown
-  bool by_class = false;               // the arrays below are known
+  std::uint32_t gc_cycles = 0;                          // completed (memstats.numgc)
+  bool gc_running = false;                              // marking now
+  bool swept = true;                                    // the last cycle's sweep is complete
+  std::uint64_t last_gc_end_ns = 0;                     // CLOCK_MONOTONIC of last mark termination; 0: unknown
+  bool by_class = false;                                // the arrays below are known
   std::array<std::uint64_t, kSizeClasses> allocated{};  // objects by size class; [0] = large objects
   std::array<std::uint64_t, kSizeClasses> freed{};
   std::uint64_t large_allocated_bytes = 0;

@@ -1,9 +1,9 @@
-#include <catch2/catch.hpp>
+#include "detect/goroutines.h"
 
+#include <catch2/catch.hpp>
 #include <deque>
 
 #include "detect/analyze.h"
-#include "detect/goroutines.h"
 #include "scenario.h"
 
 using gotrace::test::Scenario;
@@ -109,7 +109,8 @@ TEST_CASE("random walks of parked goroutines: at most one finding in 10,000 site
     std::vector<Places> places;
     for (int site = 0; site < 10; ++site) places.emplace_back(s);
     // Places share names: give each its own line, or they would be one site.
-    for (int site = 0; site < 10; ++site) places[static_cast<std::size_t>(site)].created = s.location("main.walk", 100 + site);
+    for (int site = 0; site < 10; ++site)
+      places[static_cast<std::size_t>(site)].created = s.location("main.walk", 100 + site);
     std::vector<std::deque<std::uint64_t>> queues(10);
     for (std::size_t site = 0; site < 10; ++site)
       for (int i = 0; i < 100; ++i) queues[site].push_back(s.start(places[site].created, places[site].parked, 1, 0xc0));
@@ -118,8 +119,10 @@ TEST_CASE("random walks of parked goroutines: at most one finding in 10,000 site
       s.pass(0.5);
       for (std::size_t site = 0; site < 10; ++site) {
         std::poisson_distribution<int> some(static_cast<double>(site + 1));
-        for (int i = some(random); i > 0; --i) queues[site].push_back(s.start(places[site].created, places[site].parked, 1, 0xc0));
-        for (int i = some(random); i > 0 && !queues[site].empty(); --i) s.end(queues[site].front()), queues[site].pop_front();
+        for (int i = some(random); i > 0; --i)
+          queues[site].push_back(s.start(places[site].created, places[site].parked, 1, 0xc0));
+        for (int i = some(random); i > 0 && !queues[site].empty(); --i)
+          s.end(queues[site].front()), queues[site].pop_front();
       }
     }
     findings += static_cast<int>(analyze(s.model).findings.size());

@@ -85,12 +85,16 @@ class Scenario {
   // Allocator counters; `live` and `allocated` in objects of one size class.
   HeapCounters counters;
   void allocate(std::size_t size_class, double objects) {
-    if (size_class == 0) counters.large_allocated_bytes += static_cast<std::uint64_t>(objects);
-    else counters.allocated[size_class] += static_cast<std::uint64_t>(objects);
+    if (size_class == 0)
+      counters.large_allocated_bytes += static_cast<std::uint64_t>(objects);
+    else
+      counters.allocated[size_class] += static_cast<std::uint64_t>(objects);
   }
   void free(std::size_t size_class, double objects) {
-    if (size_class == 0) counters.large_freed_bytes += static_cast<std::uint64_t>(objects);
-    else counters.freed[size_class] += static_cast<std::uint64_t>(objects);
+    if (size_class == 0)
+      counters.large_freed_bytes += static_cast<std::uint64_t>(objects);
+    else
+      counters.freed[size_class] += static_cast<std::uint64_t>(objects);
   }
   void collect() {  // a GC ends now and sweeps at once
     send_counters();

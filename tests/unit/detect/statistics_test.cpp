@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
-
 #include "detect/statistics.h"
+
+#include <catch2/catch.hpp>
 
 using namespace gotrace::detect;
 

@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
-
 #include "model/model.h"
+
+#include <catch2/catch.hpp>
 
 using namespace gotrace;
 using gotrace::model::Model;
