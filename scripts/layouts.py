@@ -101,7 +101,7 @@ STRUCTS = {
     "inlinedCall": (["runtime.inlinedCall"], "parent funcID file line func_ nameOff parentPc startLine"),
     "schedt": (["runtime.schedt"], """
         goidgen lastpoll lock midle nmidle mnext maxmcount nmsys nmfreed ngsys npidle nmspinning runqsize gFree gcwaiting
-        stopwait sudogcache totaltime idleTime goroutinesCreated"""),
+        stopwait sudogcache totaltime idleTime goroutinesCreated timeToRun"""),
     "funcval": (["runtime.funcval"], "fn"),
     "finblock": (["runtime.finblock", "runtime.finBlock"], "alllink next cnt fin"),
     "finalizer": (["runtime.finalizer"], "fn arg nret fint ot"),

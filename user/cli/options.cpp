@@ -88,12 +88,13 @@ void LookArguments::declare(CLI::App& app) {
   app.add_option("--interval", interval, "Time between two looks at all goroutines")
       ->type_name("TIME")
       ->capture_default_str();
-  app.add_option("--max-overhead", max_overhead, "Most that probes may take from the target, of one CPU; 0 is none")
+  app.add_option("--max-overhead", max_overhead,
+                 "Most that probes may take from the target: share of the CPUs it uses, or of one; 0 is none")
       ->type_name("SHARE")
       ->capture_default_str();
   app.add_option("--probes", probes,
-                 "auto, none, or a list of births, parks, ends, allocs (also by the runtime's names: "
-                 "newproc, gopark, goexit; mallocgc is every single allocation)")
+                 "auto, none, or a list of births, parks, ends, allocs (also by the runtime's names: newproc, gopark, "
+                 "goexit, mallocgc); allocs asks for every single allocation as far as --max-overhead allows")
       ->type_name("LIST")
       ->capture_default_str();
   app.add_option("--buffer", buffer, "Size of the kernel's buffer for probe events")

@@ -652,6 +652,7 @@ struct Layout {
     Field totaltime{};
     Field idleTime{};
     Field goroutinesCreated{};
+    Field timeToRun{};
   } schedt{};
   struct {
     std::uint32_t size = 0;

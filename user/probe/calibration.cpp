@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,10 +16,12 @@
 #include <csignal>
 #include <cstring>
 #include <optional>
+#include <span>
+#include <thread>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "probe/attach.h"
-#include "probe/clock.h"
 
 // The first instruction of each is a site of one kind. The `jbe` is not taken: the stack pointer is not 0.
 asm(R"(
@@ -50,6 +53,7 @@ namespace {
 using Function = void (*)();
 constexpr int kCalls = 300;  // a batch: 0.1 ms to 8 ms
 constexpr std::size_t kBatches = 5;
+constexpr std::uint32_t kMostThreads = 4;
 constexpr std::size_t kStackBytes = 64 << 10;
 
 struct Place {
@@ -92,34 +96,45 @@ std::optional<std::uint64_t> offset_in_own_executable(std::uintptr_t address) {
   return search.offset;
 }
 
-struct Worker {  // what the child's thread needs; async-signal-safe calls only, our other threads may hold locks
+struct Worker {  // what a thread of the child needs; async-signal-safe calls only, our other threads may hold locks
   int channel = -1;
   Function function = nullptr;
 };
+
+// What the thread itself used, waiting for locks in the kernel included: who else runs on this machine does not count.
+std::uint64_t thread_cpu_ns() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
+}
 
 int work(void* argument) {
   const auto& worker = *static_cast<const Worker*>(argument);
   char order = 0;
   while (read(worker.channel, &order, 1) == 1) {
-    const std::uint64_t begin = clock_ns();
+    const std::uint64_t begin = thread_cpu_ns();
     for (int i = 0; i < kCalls; ++i) worker.function();
-    const std::uint64_t spent = clock_ns() - begin;
+    const std::uint64_t spent = thread_cpu_ns() - begin;
     if (write(worker.channel, &spent, sizeof(spent)) != sizeof(spent)) break;
   }
   _exit(0);  // all of the child
 }
 
-// Runs in the child. The calls are made by its second thread, since a broken pid filter lets only the first one's in.
-[[noreturn]] void run_child(Worker worker, void* stack_top) {
+// Runs in the child. The calls are made by threads other than its first, since a broken pid filter lets only the first
+// one's in.
+[[noreturn]] void run_child(std::span<Worker> workers, char* stacks) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   constexpr int kThread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
-  if (clone(work, stack_top, kThread, &worker) < 0) _exit(1);
+  for (auto& worker : workers) {
+    stacks += kStackBytes;
+    if (clone(work, stacks, kThread, &worker) < 0) _exit(1);
+  }
   for (;;) pause();
 }
 
 class Child {
  public:
-  Child() = default;
+  explicit Child(std::uint32_t threads) : channels_(threads) {}
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
   ~Child() {
@@ -128,37 +143,48 @@ class Child {
       while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
       }
     }
-    if (stack_ != MAP_FAILED) munmap(stack_, kStackBytes);
+    if (stacks_ != MAP_FAILED) munmap(stacks_, kStackBytes * channels_.size());
   }
 
   Status start(Function function) {
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return system_error("socketpair");
-    channel_.reset(ends[0]);
-    const UniqueFd child_end(ends[1]);
-    stack_ = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (stack_ == MAP_FAILED) return system_error("mmap");
+    std::vector<UniqueFd> child_ends;
+    std::vector<Worker> workers;
+    for (auto& channel : channels_) {
+      int ends[2];
+      if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return system_error("socketpair");
+      channel.reset(ends[0]);
+      child_ends.emplace_back(ends[1]);
+      workers.push_back({ends[1], function});
+    }
+    stacks_ = mmap(nullptr, kStackBytes * channels_.size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (stacks_ == MAP_FAILED) return system_error("mmap");
     pid_ = fork();
     if (pid_ < 0) return system_error("fork");
     if (pid_ == 0) {
-      ::close(channel_.get());  // or the worker would never see it closed; destructors are the parent's to run
-      run_child({child_end.get(), function}, static_cast<char*>(stack_) + kStackBytes);
+      for (auto& channel : channels_) ::close(channel.get());  // or the workers would never see them closed
+      run_child(workers, static_cast<char*>(stacks_));
     }
     return success();
   }
 
-  // One batch: nanoseconds for kCalls calls.
-  [[nodiscard]] std::optional<std::uint64_t> batch() {
+  // A batch of kCalls calls by each of the first `threads` threads at the same time: the mean of their nanoseconds.
+  [[nodiscard]] std::optional<std::uint64_t> batch(std::uint32_t threads) {
     const char order = 'r';
-    std::uint64_t spent = 0;
-    if (send(channel_.get(), &order, 1, MSG_NOSIGNAL) != 1) return std::nullopt;
-    if (recv(channel_.get(), &spent, sizeof(spent), MSG_WAITALL) != sizeof(spent)) return std::nullopt;
-    return spent;
+    for (std::uint32_t i = 0; i < threads; ++i) {
+      if (send(channels_[i].get(), &order, 1, MSG_NOSIGNAL) != 1) return std::nullopt;
+    }
+    std::uint64_t sum = 0;
+    for (std::uint32_t i = 0; i < threads; ++i) {
+      std::uint64_t spent = 0;
+      if (recv(channels_[i].get(), &spent, sizeof(spent), MSG_WAITALL) != sizeof(spent)) return std::nullopt;
+      sum += spent;
+    }
+    return sum / threads;
   }
-  [[nodiscard]] std::optional<std::uint64_t> median() {
+  [[nodiscard]] std::optional<std::uint64_t> median(std::uint32_t threads) {
     std::array<std::uint64_t, kBatches> times{};
     for (auto& time : times) {
-      const auto spent = batch();
+      const auto spent = batch(threads);
       if (!spent) return std::nullopt;
       time = *spent;
     }
@@ -172,33 +198,48 @@ class Child {
     return failure(fmt::format("calibrating the cost of a probe: {}: {}", what, std::strerror(errno)));
   }
   pid_t pid_ = -1;
-  UniqueFd channel_;
-  void* stack_ = MAP_FAILED;
+  std::vector<UniqueFd> channels_;  // one a thread
+  void* stacks_ = MAP_FAILED;
 };
+
+std::uint64_t per_call(std::uint64_t probed, std::uint64_t plain) {
+  return (probed - std::min(plain, probed)) / kCalls;
+}
 
 }  // namespace
 
-Result<std::uint64_t> calibrate_trap(const KernelSide& kernel, SiteKind kind) {
+double TrapCost::at(double cpus_used) const {
+  if (cpus <= 1 || contended_ns <= alone_ns) return static_cast<double>(alone_ns);
+  const double crowd = std::clamp((cpus_used - 1) / (cpus - 1.0), 0.0, 1.0);
+  return static_cast<double>(alone_ns) + crowd * static_cast<double>(contended_ns - alone_ns);
+}
+
+Result<TrapCost> calibrate_trap(const KernelSide& kernel, SiteKind kind) {
   const auto place = place_of(kind);
   const auto offset = offset_in_own_executable(place.site);
   if (!offset) return failure("calibrating the cost of a probe: our own executable was not found");
-  Child child;
+  TrapCost cost;
+  cost.cpus = std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads);
+  Child child(cost.cpus);
   if (auto started = child.start(place.function); !started) return started.error();
-  const auto plain = child.median();
+  const auto plain = child.median(1);
   const auto before = kernel.counters(GOTRACE_CALIBRATE);
   if (!plain || !before) return failure("calibrating the cost of a probe: the child ended");
   const std::array offsets{*offset};
   auto attached =
       attach_program(kernel.kind(), kernel.program_fd(GOTRACE_CALIBRATE), {"/proc/self/exe", offsets, child.pid()});
   if (!attached) return attached.error();
-  const auto probed = child.median();
+  const auto alone = child.median(1);
   const auto after = kernel.counters(GOTRACE_CALIBRATE);
-  if (!probed || !after) return failure("calibrating the cost of a probe: the child ended");
+  const auto together = child.median(cost.cpus);
+  if (!alone || !after || !together) return failure("calibrating the cost of a probe: the child ended");
   if (after->traps - before->traps != kCalls * kBatches) {
     return failure(fmt::format("{} of {} hits of a thread arrived: this kernel loses hits",
                                after->traps - before->traps, kCalls * kBatches));
   }
-  return (*probed - std::min(*plain, *probed)) / kCalls;
+  cost.alone_ns = per_call(*alone, *plain);
+  cost.contended_ns = std::max(cost.alone_ns, per_call(*together, *plain));
+  return cost;
 }
 
 }  // namespace gotrace::probe

@@ -120,8 +120,8 @@ void EventStream::send_settled() {
 // A class that is seldom refilled would wait long for the next hit. What lies in the mcache now is what the sample's
 // refill put there, unless another refill or a GC came in between: the former shows in the next drain (confirm), the
 // latter in the span's sweepgen.
-void EventStream::look_at_quiet(std::uint64_t now_ns) {
-  const auto slots = pairing_.quiet(now_ns, kQuietNs);
+void EventStream::look_at_slots(std::uint64_t now_ns, std::uint64_t age_ns) {
+  const auto slots = pairing_.quiet(now_ns, age_ns);
   if (slots.empty()) return;
   const auto generation = objects_.heap_sweepgen();
   if (!generation) {
@@ -138,7 +138,7 @@ void EventStream::finish_drain(std::uint64_t now_ns, bool gap) {
   } else {
     pairing_.confirm();
   }
-  look_at_quiet(now_ns);
+  look_at_slots(now_ns, kQuietNs);
   send_settled();
   follow_objects(now_ns);
 }

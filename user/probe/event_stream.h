@@ -29,6 +29,8 @@ class EventStream {
   // Births and ends count from when both are watched until one is not any more, or they would not pair.
   void open_lifecycle(std::uint64_t begin_ns) { lifecycle_ = {begin_ns, UINT64_MAX}; }
   void close_lifecycle(std::uint64_t end_ns) { lifecycle_.end_ns = end_ns; }
+  // Refill is about to be watched no more: reads what the pending samples got while that can still be known.
+  void look_at_pending(std::uint64_t now_ns) { look_at_slots(now_ns, 0); }
   // Refill is not watched from here on.
   void interrupt();
   void check_fates(const HeapCounters& counters);
@@ -48,7 +50,7 @@ class EventStream {
   StackId stack_of(const gotrace_event& event);
   void send_settled();
   void send_sample(const PendingSample& sample, const std::optional<FirstObject>& object);
-  void look_at_quiet(std::uint64_t now_ns);
+  void look_at_slots(std::uint64_t now_ns, std::uint64_t age_ns);
   void follow_objects(std::uint64_t now_ns);
   [[nodiscard]] std::uint32_t class_of(std::uint64_t size) const;  // 0: large
 

@@ -16,6 +16,7 @@ namespace {
 
 // include/uapi/linux/bpf.h since 6.6 (kernel commit 89ae89f53d20); libbpf 1.1 does not name it.
 constexpr int kTraceUprobeMulti = 48;
+constexpr std::uint64_t kRecordHeader = BPF_RINGBUF_HDR_SZ;
 constexpr std::uint64_t kLeastBuffer = 64 << 10;
 constexpr std::uint64_t kMostBuffer = 1 << 30;
 
@@ -71,33 +72,25 @@ class Loaded final : public KernelSide {
   AttachKind kind() const override { return kind_; }
   int program_fd(gotrace_probe probe) const override { return bpf_program__fd(program_of(*skeleton_, probe)); }
 
-  std::optional<gotrace_counters> counters(gotrace_probe probe) const override {
+  std::vector<gotrace_counters> counters_by_cpu(gotrace_probe probe) const override {
     const int cpus = libbpf_num_possible_cpus();
-    if (cpus <= 0) return std::nullopt;
+    if (cpus <= 0) return {};
     std::vector<gotrace_counters> each(static_cast<std::size_t>(cpus));
     const auto key = static_cast<std::uint32_t>(probe);
-    if (bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.counters), &key, each.data()) != 0) return std::nullopt;
-    gotrace_counters sum{};
-    for (const auto& one : each) {
-      sum.traps += one.traps;
-      sum.foreign += one.foreign;
-      sum.hits += one.hits;
-      sum.lost += one.lost;
-      sum.failed_reads += one.failed_reads;
-      sum.truncated += one.truncated;
-      sum.run_ns += one.run_ns;
-    }
-    return sum;
+    if (bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.counters), &key, each.data()) != 0) return {};
+    return each;
   }
 
-  std::uint64_t consume(const std::function<void(Bytes)>& take, std::uint64_t limit) override {
+  Consumed consume(const std::function<void(Bytes)>& take, std::uint64_t limit) override {
     take_ = &take;
     limit_ = limit;
-    taken_ = 0;
+    taken_ = {};
     if (limit > 0) ring_buffer__consume(ring_.get());  // negative: we stopped it at the limit
     take_ = nullptr;
     return taken_;
   }
+
+  std::uint64_t buffer_bytes() const override { return bpf_map__max_entries(skeleton_->maps.events); }
 
   void forget_stack(std::uint64_t hash) override {
     bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.seen), &hash);  // not there: as well
@@ -107,7 +100,8 @@ class Loaded final : public KernelSide {
   static int on_record(void* self, void* data, size_t size) {
     auto& loaded = *static_cast<Loaded*>(self);
     (*loaded.take_)(Bytes(static_cast<const std::byte*>(data), size));
-    return ++loaded.taken_ < loaded.limit_ ? 0 : -ECANCELED;
+    loaded.taken_.bytes += size + kRecordHeader;
+    return ++loaded.taken_.records < loaded.limit_ ? 0 : -ECANCELED;
   }
 
   Skeleton skeleton_;
@@ -115,10 +109,26 @@ class Loaded final : public KernelSide {
   AttachKind kind_;
   const std::function<void(Bytes)>* take_ = nullptr;
   std::uint64_t limit_ = 0;
-  std::uint64_t taken_ = 0;
+  Consumed taken_;
 };
 
 }  // namespace
+
+std::optional<gotrace_counters> KernelSide::counters(gotrace_probe probe) const {
+  const auto each = counters_by_cpu(probe);
+  if (each.empty()) return std::nullopt;
+  gotrace_counters sum{};
+  for (const auto& one : each) {
+    sum.traps += one.traps;
+    sum.foreign += one.foreign;
+    sum.hits += one.hits;
+    sum.lost += one.lost;
+    sum.failed_reads += one.failed_reads;
+    sum.truncated += one.truncated;
+    sum.run_ns += one.run_ns;
+  }
+  return sum;
+}
 
 Result<std::unique_ptr<KernelSide>> KernelSide::load(const gotrace_settings& settings, AttachKind kind,
                                                      std::uint64_t buffer_bytes) {

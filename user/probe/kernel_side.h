@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "base/byte_reader.h"
 #include "base/result.h"
@@ -26,10 +28,17 @@ class KernelSide {
 
   [[nodiscard]] virtual AttachKind kind() const = 0;
   [[nodiscard]] virtual int program_fd(gotrace_probe probe) const = 0;  // stays ours
+  // By possible CPU; empty: the kernel refused.
+  [[nodiscard]] virtual std::vector<gotrace_counters> counters_by_cpu(gotrace_probe probe) const = 0;
   // Sum over all CPUs; nullopt: the kernel refused.
-  [[nodiscard]] virtual std::optional<gotrace_counters> counters(gotrace_probe probe) const = 0;
-  // Hands each record in the ring buffer to `take`, at most `limit`; returns how many. The bytes are gone afterwards.
-  virtual std::uint64_t consume(const std::function<void(Bytes)>& take, std::uint64_t limit) = 0;
+  [[nodiscard]] std::optional<gotrace_counters> counters(gotrace_probe probe) const;
+  struct Consumed {
+    std::uint64_t records = 0;
+    std::uint64_t bytes = 0;  // of the ring buffer that they took
+  };
+  // Hands each record in the ring buffer to `take`, at most `limit`. The bytes are gone afterwards.
+  virtual Consumed consume(const std::function<void(Bytes)>& take, std::uint64_t limit) = 0;
+  [[nodiscard]] virtual std::uint64_t buffer_bytes() const = 0;
   // The stack of this hash will be sent again with its next hit.
   virtual void forget_stack(std::uint64_t hash) = 0;
 };

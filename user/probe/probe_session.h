@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,12 +19,14 @@ struct ProbeOptions {
   bool births = true;
   bool parks = true;
   bool ends = true;
-  bool allocations = true;                // the natural sampling points: refill + allocLarge
-  bool every_allocation = false;          // the mallocgc family, exact; only when asked for
-  double max_overhead = 0.01;             // share of one core; 0: no probes
-  std::uint64_t max_hits_per_second = 0;  // first guard: 0 = derived from max_overhead
+  bool allocations = true;        // the natural sampling points: refill + allocLarge
+  bool every_allocation = false;  // the mallocgc family, exact, beside them; only when asked for
+  double max_overhead = 0.01;     // share of what CpuBase says; 0: no probes
   std::uint64_t buffer_bytes = 8U << 20;
 };
+
+// The allocator's counters as they stand now, to foretell rates; nullopt: not to be had.
+using HeapCounterSource = std::function<std::optional<HeapCounters>()>;
 
 class ProbeSession {
  public:
@@ -32,11 +35,14 @@ class ProbeSession {
   [[nodiscard]] static std::unique_ptr<ProbeSession> start(const goruntime::Program& program,
                                                            goruntime::Symbolizer& symbolizer,
                                                            goruntime::ObjectLookup& objects, RecordSink& sink,
-                                                           const ProbeOptions& options);
+                                                           const ProbeOptions& options,
+                                                           HeapCounterSource heap_counters = {});
   virtual ~ProbeSession() = default;
 
-  // Drains the ring buffer into records and applies the guard; call at least every 100 ms. Returns events taken.
+  // Drains the ring buffer into records and governs; to be called at due_ns() at the latest. Returns events taken.
   virtual std::uint64_t drain(std::uint64_t now_ns) = 0;
+  // At least every 50 ms; sooner while much comes in or a short window is open. UINT64_MAX: no probe can be attached.
+  [[nodiscard]] virtual std::uint64_t due_ns() const = 0;
   // After a GC: looks after the tracked allocation samples and sends AllocationFates.
   virtual void check_fates(const HeapCounters& counters) = 0;
   // Sends ProbeState, Overhead and Loss records as of now.

@@ -4,21 +4,32 @@
 #include <array>
 #include <thread>
 
+#include "probe/activity.h"
 #include "probe/attach.h"
 #include "probe/calibration.h"
 #include "probe/clock.h"
+#include "probe/cpu_base.h"
+#include "probe/drain_pace.h"
 #include "probe/event_stream.h"
-#include "probe/guard.h"
+#include "probe/governor.h"
+#include "probe/group_costs.h"
 #include "probe/kernel_side.h"
 #include "probe/probe_session.h"
 #include "probe/targets.h"
+#include "process/cgroup.h"
+#include "process/cpu_use.h"
 
 namespace gotrace::probe {
 namespace {
 
 constexpr std::uint64_t kMostEventsPerDrain = 1 << 18;
-// How long each group is tried at the start before the next: long enough to see a rate, short enough not to be felt.
-constexpr auto kTrial = std::chrono::milliseconds(20);
+// How long rates are watched, free of charge, before anything is attached.
+constexpr auto kFirstLook = std::chrono::milliseconds(60);
+// Until it is measured: what a program takes on top of its trap, as a multiple of the trap, and how long hits go on
+// while the kernel takes one site out.
+constexpr double kProgramPerTrap = 1.0;
+constexpr std::uint64_t kDetachMultiNs = 40'000'000;
+constexpr std::uint64_t kDetachPerfNs = 70'000'000;
 
 // A probe of this target, attached or not.
 struct Probe {
@@ -27,7 +38,6 @@ struct Probe {
   std::string failure;  // why it can never be attached
   std::uint64_t attached_at_ns = 0;
   std::uint64_t attached_ns = 0;  // so far, this time not included
-  gotrace_counters judged{};      // as of the guard's last look
 
   [[nodiscard]] bool usable() const { return failure.empty(); }
 };
@@ -35,20 +45,23 @@ struct Probe {
 class Session final : public ProbeSession {
  public:
   Session(const goruntime::Program& program, goruntime::Symbolizer& symbolizer, goruntime::ObjectLookup& objects,
-          RecordSink& sink, const ProbeOptions& options)
+          RecordSink& sink, const ProbeOptions& options, HeapCounterSource heap_counters)
       : program_(program),
         sink_(sink),
         options_(options),
+        heap_counters_(std::move(heap_counters)),
         path_(fmt::format("/proc/self/fd/{}", program.target().exe_fd())),
         stream_(program, symbolizer, objects, sink, program.target_info().size_classes),
-        guard_({options.max_overhead, options.max_hits_per_second}) {}
+        governor_({.max_share = options.max_overhead}),
+        cpu_base_(process::cgroup_cpu_quota("", fmt::format("/proc/{}", program.target().pid()))) {}
   ~Session() override {
     for (auto& probe : probes_) probe.attachment.detach();
   }
 
   void start();
   std::uint64_t drain(std::uint64_t now_ns) override;
-  void check_fates(const HeapCounters& counters) override { stream_.check_fates(counters); }
+  [[nodiscard]] std::uint64_t due_ns() const override;
+  void check_fates(const HeapCounters& counters) override;
   void report(std::uint64_t now_ns) override;
   void detach(std::uint64_t now_ns) override;
   void attach(std::uint64_t now_ns) override;
@@ -57,16 +70,23 @@ class Session final : public ProbeSession {
   void load();
   Status load_as(AttachKind kind, const gotrace_settings& settings);
   Status calibrate();
+  void refuse_slow_families();
+  [[nodiscard]] GovernorConfig governor_config() const;
   void fail_all(const std::string& reason);
   void send_source(std::uint64_t now_ns);
-  void want_all(std::uint64_t now_ns);
-  bool govern(std::uint64_t now_ns);
+  void want_all();
+  void look_at_heap();
+  void foresee(std::uint64_t now_ns);
+  void govern(std::uint64_t now_ns);
   void attach_group(Group group);
   void detach_group(Group group);
-  GroupCost cost_since(Group group);
+  std::uint64_t take_events(std::uint64_t now_ns);
+  void count_costs();
   [[nodiscard]] gotrace_counters counters(const Probe& probe) const;
+  [[nodiscard]] double trap_ns(const Probe& probe) const;
   [[nodiscard]] bool any_usable(Group group) const;
   [[nodiscard]] ProbeState state_of(const Probe& probe, std::uint64_t now_ns) const;
+  void judge_state(ProbeState& state, const Probe& probe) const;
   void send_losses(std::uint64_t now_ns);
   void send_overhead(std::uint64_t now_ns);
   [[nodiscard]] std::uint64_t wanted_ns(std::uint64_t now_ns) const {
@@ -76,13 +96,20 @@ class Session final : public ProbeSession {
   const goruntime::Program& program_;
   RecordSink& sink_;
   ProbeOptions options_;
+  HeapCounterSource heap_counters_;
   std::string path_;
   EventStream stream_;
-  Guard guard_;
+  Governor governor_;
+  GroupCosts costs_;
+  CpuBase cpu_base_;
+  ActivityRates rates_;
+  DrainPace pace_;
+  std::optional<HeapCounters> last_heap_;
   std::unique_ptr<KernelSide> kernel_;
-  std::vector<Probe> probes_;                            // destroyed before the programs they run
-  std::array<std::optional<std::uint64_t>, 3> trap_ns_;  // by SiteKind
+  std::vector<Probe> probes_;                          // destroyed before the programs they run
+  std::array<std::optional<TrapCost>, 3> trap_costs_;  // by SiteKind
   std::uint64_t refill_lost_ = 0;
+  std::uint64_t drained_ns_ = 0;
   bool watching_ = false;  // between attach and detach as asked for
   std::uint64_t watching_since_ns_ = 0;
   std::uint64_t wanted_ns_ = 0;
@@ -97,10 +124,20 @@ void Session::start() {
     probes_.push_back(std::move(probe));
   }
   const bool any = std::ranges::any_of(probes_, [](const Probe& probe) { return probe.usable(); });
-  if (any && options_.max_overhead > 0) load();
-  const std::uint64_t now_ns = clock_ns();
-  attach(now_ns);
-  for (std::size_t i = 0; i <= kGroups && govern(clock_ns()); ++i) std::this_thread::sleep_for(kTrial);
+  if (any && options_.max_overhead > 0) {
+    look_at_heap();
+    foresee(clock_ns());
+    load();
+    governor_ = Governor(governor_config());
+  }
+  attach(clock_ns());
+  if (kernel_) {
+    std::this_thread::sleep_for(kFirstLook);
+    look_at_heap();
+    foresee(clock_ns());
+    govern(clock_ns());
+  }
+  drained_ns_ = clock_ns();
   send_source(clock_ns());
   report(clock_ns());
 }
@@ -120,19 +157,54 @@ void Session::load() {
   if (load_as(AttachKind::multi, *settings)) return;
   if (const auto perf = load_as(AttachKind::perf, *settings); !perf) {
     kernel_.reset();
-    fail_all(perf.error().text);
+    return fail_all(perf.error().text);
   }
+  refuse_slow_families();
+}
+
+// Without uprobe_multi each site takes some 70 ms to take out, during which hits go on.
+void Session::refuse_slow_families() {
+  for (auto& probe : probes_) {
+    if (!probe.usable() || probe.plan.probe != GOTRACE_MALLOC) continue;
+    probe.failure = fmt::format(
+        "this kernel has no usable uprobe_multi (Linux 6.6): its {} sites could not be taken out "
+        "fast enough; spans of allocations (refill) are counted instead",
+        probe.plan.file_offsets.size());
+  }
+}
+
+GovernorConfig Session::governor_config() const {
+  GovernorConfig config{.max_share = options_.max_overhead};
+  const bool multi = kernel_ && kernel_->kind() == AttachKind::multi;
+  for (std::size_t i = 0; i < kGroups; ++i) {
+    std::uint64_t sites = 0;
+    double dearest = 0;
+    for (const auto& probe : probes_) {
+      if (static_cast<std::size_t>(probe.plan.group) != i || !probe.usable()) continue;
+      sites += multi ? 1 : probe.plan.file_offsets.size();
+      dearest = std::max(dearest, trap_ns(probe));
+    }
+    if (sites == 0) continue;
+    config.detach_ns[i] = sites * (multi ? kDetachMultiNs : kDetachPerfNs);
+    config.hit_ns[i] = dearest * (1 + kProgramPerTrap);
+  }
+  return config;
 }
 
 Status Session::calibrate() {
   for (const auto& probe : probes_) {
-    auto& trap = trap_ns_[static_cast<std::size_t>(probe.plan.kind)];
-    if (!probe.usable() || trap) continue;
+    auto& cost = trap_costs_[static_cast<std::size_t>(probe.plan.kind)];
+    if (!probe.usable() || cost) continue;
     const auto measured = calibrate_trap(*kernel_, probe.plan.kind);
     if (!measured) return measured.error();
-    trap = *measured;
+    cost = *measured;
   }
   return success();
+}
+
+double Session::trap_ns(const Probe& probe) const {
+  const auto& cost = trap_costs_[static_cast<std::size_t>(probe.plan.kind)];
+  return cost ? cost->at(cpu_base_.used()) : 0;
 }
 
 void Session::fail_all(const std::string& reason) {
@@ -158,16 +230,15 @@ void Session::send_source(std::uint64_t now_ns) {
   sink_.accept(state);
 }
 
-void Session::want_all(std::uint64_t now_ns) {
+void Session::want_all() {
   for (const auto& probe : probes_) {
-    if (probe.usable()) guard_.want(probe.plan.group, now_ns);
+    if (probe.usable()) governor_.want(probe.plan.group);
   }
 }
 
 // ---------------------------------------------------------------- attach and detach
 gotrace_counters Session::counters(const Probe& probe) const {
-  if (!kernel_) return probe.judged;
-  return kernel_->counters(probe.plan.probe).value_or(probe.judged);
+  return kernel_ ? kernel_->counters(probe.plan.probe).value_or(gotrace_counters{}) : gotrace_counters{};
 }
 
 bool Session::any_usable(Group group) const {
@@ -176,7 +247,6 @@ bool Session::any_usable(Group group) const {
 }
 
 void Session::attach_group(Group group) {
-  if (!kernel_) return;
   for (auto& probe : probes_) {
     if (probe.plan.group != group || !probe.usable() || probe.attachment.attached()) continue;
     auto attached = attach_program(kernel_->kind(), kernel_->program_fd(probe.plan.probe),
@@ -193,68 +263,75 @@ void Session::attach_group(Group group) {
   }
   if (group == Group::lifecycle) stream_.open_lifecycle(attached_at_ns);
   if (any_usable(group)) {
-    guard_.attached(group, clock_ns());
+    governor_.attached(group, attached_at_ns);
   } else {
-    guard_.give_up(group);
-  }
-  if (group == Group::mallocs && any_usable(group)) {  // exact ones replace the sampled ones
-    guard_.give_up(Group::allocations);
-    detach_group(Group::allocations);
+    governor_.give_up(group);
   }
 }
 
 void Session::detach_group(Group group) {
-  const std::uint64_t end_ns = clock_ns();
-  if (group == Group::lifecycle) stream_.close_lifecycle(end_ns);
+  const std::uint64_t begin_ns = clock_ns();
+  if (group == Group::lifecycle) stream_.close_lifecycle(begin_ns);
+  if (group == Group::allocations && kernel_) stream_.look_at_pending(begin_ns);
   for (auto& probe : probes_) {
     if (probe.plan.group != group || !probe.attachment.attached()) continue;
     probe.attachment.detach();
-    probe.attached_ns += end_ns - probe.attached_at_ns;
+    probe.attached_ns += begin_ns - probe.attached_at_ns;
   }
-  guard_.late_cost(group, cost_since(group));
-  guard_.detached(group, clock_ns());
-  if (group == Group::allocations) stream_.interrupt();
-  if (group == Group::mallocs && watching_ && any_usable(Group::allocations)) {
-    guard_.want(Group::allocations, clock_ns());
+  const std::uint64_t end_ns = clock_ns();
+  if (!kernel_) return;
+  count_costs();
+  governor_.detached(group, costs_.take(group), end_ns - begin_ns, end_ns);
+  if (group != Group::allocations) return;
+  take_events(end_ns);  // settles what can be, before nothing more comes
+  stream_.interrupt();
+}
+
+void Session::count_costs() {
+  for (const auto& probe : probes_) {
+    costs_.add(probe.plan.probe, probe.plan.group, kernel_->counters_by_cpu(probe.plan.probe), trap_ns(probe));
   }
 }
 
-GroupCost Session::cost_since(Group group) {
-  GroupCost cost;
-  for (auto& probe : probes_) {
-    if (probe.plan.group != group) continue;
-    const auto now = counters(probe);
-    const std::uint64_t traps = now.traps - probe.judged.traps;
-    cost.hits += traps;
-    cost.cost_ns +=
-        traps * trap_ns_[static_cast<std::size_t>(probe.plan.kind)].value_or(0) + (now.run_ns - probe.judged.run_ns);
-    probe.judged = now;
-  }
-  return cost;
+void Session::look_at_heap() {
+  if (heap_counters_) last_heap_ = heap_counters_();
 }
 
-// One look of the guard. True: something was attached.
-bool Session::govern(std::uint64_t now_ns) {
-  if (!kernel_ || !watching_) return false;
+// What the probes would cost now, by what can be read free of charge.
+void Session::foresee(std::uint64_t now_ns) {
+  cpu_base_.observe(now_ns, process::cpu_time_ns(program_.target().pid()));
+  Activity activity;
+  activity.time_ns = now_ns;
+  read_scheduler(program_, activity);
+  if (last_heap_) count_allocations(*last_heap_, program_.target_info().size_classes, activity);
+  rates_.observe(activity);
+  governor_.set_base(cpu_base_.cpus());
+  for (std::size_t i = 0; i < kGroups; ++i) {
+    const auto group = static_cast<Group>(i);
+    governor_.forecast(group, rates_.per_second(group));
+  }
+}
+
+void Session::govern(std::uint64_t now_ns) {
+  if (!kernel_ || !watching_) return;
+  count_costs();
   std::array<GroupCost, kGroups> costs;
-  for (std::size_t i = 0; i < kGroups; ++i) costs[i] = cost_since(static_cast<Group>(i));
-  bool attached = false;
-  for (const auto& action : guard_.judge(costs, now_ns)) {
+  for (std::size_t i = 0; i < kGroups; ++i) costs[i] = costs_.take(static_cast<Group>(i));
+  for (const auto& action : governor_.judge(costs, now_ns)) {
     if (action.attach) {
       attach_group(action.group);
-      attached = true;
     } else {
       detach_group(action.group);
     }
   }
-  return attached;
 }
 
 void Session::attach(std::uint64_t now_ns) {
   if (watching_) return;
   watching_ = true;
   watching_since_ns_ = now_ns;
-  want_all(now_ns);
+  governor_.begin(now_ns);
+  want_all();
 }
 
 void Session::detach(std::uint64_t now_ns) {
@@ -262,24 +339,56 @@ void Session::detach(std::uint64_t now_ns) {
   wanted_ns_ = wanted_ns(now_ns);
   watching_ = false;
   for (std::size_t i = 0; i < kGroups; ++i) {
-    guard_.give_up(static_cast<Group>(i));
+    governor_.give_up(static_cast<Group>(i));
     detach_group(static_cast<Group>(i));
   }
-  drain(now_ns);
+  take_events(now_ns);
   stream_.interrupt();
 }
 
 // ---------------------------------------------------------------- drain and report
-std::uint64_t Session::drain(std::uint64_t now_ns) {
-  if (!kernel_) return 0;
-  const auto taken = kernel_->consume([this](Bytes record) { stream_.take(record); }, kMostEventsPerDrain);
+std::uint64_t Session::take_events(std::uint64_t now_ns) {
+  const auto consumed = kernel_->consume([this](Bytes record) { stream_.take(record); }, kMostEventsPerDrain);
   for (const std::uint64_t hash : stream_.take_missing()) kernel_->forget_stack(hash);
   const auto refill = kernel_->counters(GOTRACE_REFILL);
   const bool gap = !refill || refill->lost != refill_lost_;
   if (refill) refill_lost_ = refill->lost;
   stream_.finish_drain(now_ns, gap);
+  pace_.drained(consumed.bytes, kernel_->buffer_bytes());
+  return consumed.records;
+}
+
+std::uint64_t Session::drain(std::uint64_t now_ns) {
+  if (!kernel_) return 0;
+  const auto taken = take_events(now_ns);
+  foresee(now_ns);
   govern(now_ns);
+  drained_ns_ = now_ns;
   return taken;
+}
+
+std::uint64_t Session::due_ns() const {
+  if (!kernel_) return UINT64_MAX;
+  return std::min(drained_ns_ + pace_.interval_ns(), governor_.due_ns().value_or(UINT64_MAX));
+}
+
+void Session::check_fates(const HeapCounters& counters) {
+  last_heap_ = counters;
+  stream_.check_fates(counters);
+}
+
+void Session::judge_state(ProbeState& state, const Probe& probe) const {
+  const auto view = governor_.view(probe.plan.group);
+  if (!probe.usable()) {
+    state.status = ProbeStatus::failed;
+    state.reason = probe.failure;
+  } else if (!view.ever_refused && view.windows > 0) {
+    state.status = ProbeStatus::on;
+  } else {
+    state.status = view.windows > 0 ? ProbeStatus::windowed : ProbeStatus::withheld;
+    state.reason = governor_.refusal(probe.plan.group);
+    state.would_cost_percent = 100 * view.share;
+  }
 }
 
 ProbeState Session::state_of(const Probe& probe, std::uint64_t now_ns) const {
@@ -293,20 +402,7 @@ ProbeState Session::state_of(const Probe& probe, std::uint64_t now_ns) const {
   state.window_ns = wanted_ns(now_ns);
   state.attached_ns = probe.attached_ns;
   if (probe.attachment.attached() && now_ns > probe.attached_at_ns) state.attached_ns += now_ns - probe.attached_at_ns;
-  const auto view = guard_.view(probe.plan.group);
-  if (!probe.usable()) {
-    state.status = ProbeStatus::failed;
-    state.reason = probe.failure;
-  } else if (watching_ && !view.wanted) {
-    state.status = ProbeStatus::withheld;
-    state.reason = "every allocation is counted instead";
-  } else if (!view.ever_refused && (view.attached || view.windows > 0)) {
-    state.status = ProbeStatus::on;
-  } else {
-    state.status = view.windows > 1 ? ProbeStatus::windowed : ProbeStatus::withheld;
-    state.reason = guard_.refusal(probe.plan.group);
-    if (view.windows > 0) state.would_cost_percent = 100 * view.share;
-  }
+  judge_state(state, probe);
   return state;
 }
 
@@ -330,13 +426,19 @@ void Session::send_losses(std::uint64_t now_ns) {
 void Session::send_overhead(std::uint64_t now_ns) {
   Overhead overhead;
   overhead.time_ns = now_ns;
-  for (const auto& trap : trap_ns_) {
-    if (trap) overhead.trap_ns = std::max(overhead.trap_ns.value_or(0), *trap);
+  for (const auto& cost : trap_costs_) {
+    if (!cost) continue;
+    const auto now = static_cast<std::uint64_t>(cost->at(cpu_base_.used()));
+    overhead.trap_ns = std::max(overhead.trap_ns.value_or(0), now);
   }
   for (const auto& probe : probes_) {
     const auto count = counters(probe);
     overhead.hits += count.traps;
     overhead.bpf_run_ns += count.run_ns;
+  }
+  if (kernel_) {
+    overhead.cost_ns = governor_.spent_ns();
+    overhead.base_ns = governor_.base_ns();
   }
   sink_.accept(overhead);
 }
@@ -351,8 +453,8 @@ void Session::report(std::uint64_t now_ns) {
 
 std::unique_ptr<ProbeSession> ProbeSession::start(const goruntime::Program& program, goruntime::Symbolizer& symbolizer,
                                                   goruntime::ObjectLookup& objects, RecordSink& sink,
-                                                  const ProbeOptions& options) {
-  auto session = std::make_unique<Session>(program, symbolizer, objects, sink, options);
+                                                  const ProbeOptions& options, HeapCounterSource heap_counters) {
+  auto session = std::make_unique<Session>(program, symbolizer, objects, sink, options, std::move(heap_counters));
   session->start();
   return session;
 }

@@ -7,7 +7,7 @@
 
 #include "goruntime/program.h"
 #include "gotrace/probe_events.h"
-#include "probe/guard.h"
+#include "probe/governor.h"
 #include "probe/probe_session.h"
 #include "probe/sites.h"
 
@@ -24,7 +24,7 @@ struct ProbePlan {
 };
 
 // One plan for each probe that `options` asks for, in order of priority. With every_allocation, the sampled allocations
-// are planned as well: they stand in while the exact ones are withheld.
+// are planned as well: they go on while the exact ones are withheld.
 [[nodiscard]] std::vector<ProbePlan> plan_probes(const goruntime::Program& program, const ProbeOptions& options);
 
 // What the BPF programs must know of this target. Fails when its process or its namespace can't be looked at.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <optional>
 
 #include "process/proc_text.h"
@@ -11,10 +12,11 @@ namespace {
 
 constexpr std::size_t kDeepest = 64;
 
-bool names_memory(std::string_view list) {
+// Is `name` one of the comma-separated names?
+bool names(std::string_view list, std::string_view name) {
   while (!list.empty()) {
     const auto comma = list.find(',');
-    if (list.substr(0, comma) == "memory") return true;
+    if (list.substr(0, comma) == name) return true;
     if (comma == std::string_view::npos) break;
     list.remove_prefix(comma + 1);
   }
@@ -65,14 +67,42 @@ std::string_view parent_of(std::string_view path) {
   return slash == std::string_view::npos || slash == 0 ? std::string_view("/") : path.substr(0, slash);
 }
 
-void add_limits(const std::string& root, const CgroupMount& mount, std::string_view path,
-                std::vector<MemoryLimit>& into) {
+// v2: "50000 100000" or "max 100000"; v1: two files, the quota -1 when there is none. Microseconds.
+std::optional<double> quota_of(const std::string& directory, bool v2) {
+  const auto text = read_proc_text(directory + (v2 ? "/cpu.max" : "/cpu.cfs_quota_us")).value_or("");
+  const auto words = words_of(text);
+  if (words.empty()) return std::nullopt;
+  const auto quota = single_number(words[0]);
+  const auto period =
+      v2 ? (words.size() > 1 ? single_number(words[1]) : std::nullopt) : number_in(directory + "/cpu.cfs_period_us");
+  if (!quota || !period || *quota == 0 || *period == 0) return std::nullopt;
+  return static_cast<double>(*quota) / static_cast<double>(*period);
+}
+
+using Visit = std::function<void(const std::string& directory, std::string_view path, bool v2)>;
+
+// A cgroup and all its ancestors, as far as they are mounted; innermost first.
+void visit_ancestors(const std::string& root, const CgroupMount& mount, std::string_view path, const Visit& visit) {
   for (std::size_t depth = 0; depth < kDeepest; ++depth) {
     const std::string directory = cgroup_directory(mount, path);
     if (directory.empty()) return;
-    if (auto limit = limit_of(root + directory, path, mount.v2)) into.push_back(std::move(*limit));
+    visit(root + directory, path, mount.v2);
     if (path == "/" || path == mount.root) return;
     path = parent_of(path);
+  }
+}
+
+// In each hierarchy that has the controller.
+void visit_cgroups(const std::string& root, const std::string& proc_directory, bool CgroupMembership::*has,
+                   bool CgroupMount::*mounted, const Visit& visit) {
+  const auto mounts = parse_cgroup_mounts(read_proc_text(root + "/proc/self/mountinfo").value_or(""));
+  for (const auto& membership : parse_memberships(read_proc_text(root + proc_directory + "/cgroup").value_or(""))) {
+    if (!(membership.*has)) continue;
+    for (const CgroupMount& mount : mounts) {
+      if (mount.v2 != membership.v2 || !(mount.*mounted) || cgroup_directory(mount, membership.path).empty()) continue;
+      visit_ancestors(root, mount, membership.path, visit);
+      break;
+    }
   }
 }
 
@@ -86,8 +116,10 @@ std::vector<CgroupMembership> parse_memberships(std::string_view text) {
     if (second == std::string_view::npos) continue;
     const std::string_view controllers = line.substr(first + 1, second - first - 1);
     const bool v2 = line.substr(0, first) == "0" && controllers.empty();
-    memberships.push_back(
-        {.v2 = v2, .memory = v2 || names_memory(controllers), .path = std::string(line.substr(second + 1))});
+    memberships.push_back({.v2 = v2,
+                           .memory = v2 || names(controllers, "memory"),
+                           .cpu = v2 || names(controllers, "cpu"),
+                           .path = std::string(line.substr(second + 1))});
   }
   return memberships;
 }
@@ -102,8 +134,11 @@ std::vector<CgroupMount> parse_cgroup_mounts(std::string_view mountinfo) {
     const std::string_view type = dash[1];
     if (type != "cgroup2" && type != "cgroup") continue;
     const bool v2 = type == "cgroup2";
-    mounts.push_back(
-        {.v2 = v2, .memory = v2 || names_memory(dash[3]), .root = unescape(words[3]), .point = unescape(words[4])});
+    mounts.push_back({.v2 = v2,
+                      .memory = v2 || names(dash[3], "memory"),
+                      .cpu = v2 || names(dash[3], "cpu"),
+                      .root = unescape(words[3]),
+                      .point = unescape(words[4])});
   }
   return mounts;
 }
@@ -118,16 +153,21 @@ std::string cgroup_directory(const CgroupMount& mount, std::string_view path) {
 
 std::vector<MemoryLimit> cgroup_memory_limits(const std::string& root, const std::string& proc_directory) {
   std::vector<MemoryLimit> limits;
-  const auto mounts = parse_cgroup_mounts(read_proc_text(root + "/proc/self/mountinfo").value_or(""));
-  for (const auto& membership : parse_memberships(read_proc_text(root + proc_directory + "/cgroup").value_or(""))) {
-    if (!membership.memory) continue;
-    for (const CgroupMount& mount : mounts) {
-      if (mount.v2 != membership.v2 || !mount.memory || cgroup_directory(mount, membership.path).empty()) continue;
-      add_limits(root, mount, membership.path, limits);
-      break;
-    }
-  }
+  visit_cgroups(root, proc_directory, &CgroupMembership::memory, &CgroupMount::memory,
+                [&limits](const std::string& directory, std::string_view path, bool v2) {
+                  if (auto limit = limit_of(directory, path, v2)) limits.push_back(std::move(*limit));
+                });
   return limits;
+}
+
+std::optional<double> cgroup_cpu_quota(const std::string& root, const std::string& proc_directory) {
+  std::optional<double> tightest;
+  visit_cgroups(root, proc_directory, &CgroupMembership::cpu, &CgroupMount::cpu,
+                [&tightest](const std::string& directory, std::string_view, bool v2) {
+                  const auto quota = quota_of(directory, v2);
+                  if (quota) tightest = std::min(tightest.value_or(*quota), *quota);
+                });
+  return tightest;
 }
 
 }  // namespace gotrace::process

@@ -245,6 +245,8 @@ struct Overhead {  // what the probes took from the target so far
   std::optional<std::uint64_t> trap_ns;  // calibrated cost of one hit; nullopt: not measured
   std::uint64_t hits = 0;
   std::uint64_t bpf_run_ns = 0;
+  std::optional<std::uint64_t> cost_ns;  // all hits, each by the cost of its kind of site, and the programs' time
+  std::optional<std::uint64_t> base_ns;  // CPU time that the budget is a share of, while probes were governed
 };
 
 // ---------------------------------------------------------------- heap

@@ -219,6 +219,8 @@ std::optional<double> uptime_seconds(const detect::Analysis& analysis) {
 std::optional<double> probe_cost(const detect::Analysis& analysis) {
   if (!analysis.overhead || analysis.window.seconds <= 0) return std::nullopt;
   if (analysis.overhead->hits == 0) return 0.0;
+  const auto& [cost, base] = std::pair(analysis.overhead->cost_ns, analysis.overhead->base_ns);
+  if (cost && base && *base > 0) return static_cast<double>(*cost) / static_cast<double>(*base);
   if (!analysis.overhead->trap_ns) return std::nullopt;
   const double taken = static_cast<double>(*analysis.overhead->trap_ns) * static_cast<double>(analysis.overhead->hits) +
                        static_cast<double>(analysis.overhead->bpf_run_ns);

@@ -90,10 +90,21 @@ std::string other_losses_text(const Page& page, const detect::Analysis& analysis
   return texts.empty() ? "" : fmt::format("Also lost or not read: {}.", fmt::join(texts, ", "));
 }
 
+// What the cost is a share of: one CPU, or those that the target uses when they are more (or its quota, when less).
+std::string base_text(const detect::Analysis& analysis) {
+  double watched = 0;
+  for (const auto& probe : analysis.probes) watched = std::max(watched, probe.window_seconds);
+  if (!analysis.overhead->base_ns || watched <= 0) return "one CPU";
+  const double cpus = static_cast<double>(*analysis.overhead->base_ns) / 1e9 / watched;
+  if (cpus > 1.05) return fmt::format("the {:.1f} CPUs it uses", cpus);
+  return cpus < 0.95 ? fmt::format("its quota of {:.2f} CPUs", cpus) : "one CPU";
+}
+
 std::string cost_text(const Page& page, const detect::Analysis& analysis) {
   if (!analysis.overhead) return "";
   const auto cost = probe_cost(analysis);
-  const auto value = cost ? fmt::format("{:.1f} % of one CPU", *cost * 100) : std::string("not measured");
+  const auto value =
+      cost ? fmt::format("{:.1f} % of {}", *cost * 100, base_text(analysis)) : std::string("not measured");
   auto limit = page.name(analysis.session.max_overhead, 20);
   if (const auto share = parse_share(analysis.session.max_overhead)) limit = fmt::format("{:g} %", *share * 100);
   return fmt::format("Cost to the target: {}, limit {}.", value, limit);

@@ -23,7 +23,7 @@ namespace gotrace::session {
 
 namespace {
 
-constexpr std::uint64_t kTick = 50'000'000;          // ring buffer and heap counters, ns
+constexpr std::uint64_t kTick = 50'000'000;          // heap counters, and all the rest, ns
 constexpr std::size_t kMostCohorts = 4;              // to look for holders of
 constexpr std::uint64_t kHolderBudget = 256U << 20;  // bytes of the target read for each cohort
 
@@ -75,6 +75,7 @@ class LiveSession {
   std::optional<std::uint32_t> profiled_cycle_;  // the GC cycle that the last heap profile belongs to
   std::uint64_t deadline_ns_ = 0;                // 0: none
   std::uint64_t shown_ns_ = 0;
+  std::uint64_t next_tick_ns_ = 0;
   EndReason reason_ = EndReason::duration;
   bool gone_ = false;
   bool memory_failed_ = false;
@@ -125,19 +126,25 @@ void LiveSession::start_probes() {
   auto& probe_options = **chosen;
   probe_options.max_overhead = options_.max_overhead;
   probe_options.buffer_bytes = options_.buffer_bytes;
-  probes_ = probe::ProbeSession::start(program_, symbolizer_, *objects_, hub_, probe_options);
+  probes_ = probe::ProbeSession::start(program_, symbolizer_, *objects_, hub_, probe_options, [this] {
+    note(heap_counters_->look(monotonic_ns()));
+    return hub_.last_counters();
+  });
   probes_->report(monotonic_ns());
   hub_.warn_about_probes();
 }
 
 void LiveSession::look_around(std::uint64_t now_ns) {
-  look_often(now_ns);
+  if (probes_ && now_ns >= probes_->due_ns()) probes_->drain(now_ns);
+  if (now_ns >= next_tick_ns_) {
+    look_often(now_ns);
+    next_tick_ns_ = now_ns + kTick;
+  }
   if (!gone_ && goroutine_schedule_.due(now_ns)) look_at_goroutines(monotonic_ns());
   if (!gone_ && slow_schedule_.due(now_ns)) look_slowly(monotonic_ns());
 }
 
 void LiveSession::look_often(std::uint64_t now_ns) {
-  if (probes_) probes_->drain(now_ns);
   const auto look = heap_counters_->look(now_ns);
   note(look);
   const auto& counters = hub_.last_counters();
@@ -226,7 +233,8 @@ void LiveSession::show_interval(std::uint64_t now_ns) {
 }
 
 Request LiveSession::wait_for_next(std::uint64_t now_ns) {
-  std::uint64_t until = now_ns + kTick;
+  std::uint64_t until = next_tick_ns_;
+  if (probes_) until = std::min(until, probes_->due_ns());
   if (deadline_ns_ > 0) until = std::min(until, deadline_ns_);
   const std::uint64_t wait_ns = until > now_ns ? until - now_ns : 0;
   if (callbacks_.wait) return callbacks_.wait(wait_ns);

@@ -10,12 +10,19 @@ namespace {
 struct ProbeName {
   std::string_view name;
   bool probe::ProbeOptions::*field;
+  bool probe::ProbeOptions::*too = nullptr;
 };
+// Who names allocations wants every single one; where that would cost too much, the spans that they come from.
+
 constexpr ProbeName kNames[] = {
-    {"births", &probe::ProbeOptions::births},      {"newproc", &probe::ProbeOptions::births},
-    {"parks", &probe::ProbeOptions::parks},        {"gopark", &probe::ProbeOptions::parks},
-    {"ends", &probe::ProbeOptions::ends},          {"goexit", &probe::ProbeOptions::ends},
-    {"allocs", &probe::ProbeOptions::allocations}, {"mallocgc", &probe::ProbeOptions::every_allocation},
+    {"births", &probe::ProbeOptions::births},
+    {"newproc", &probe::ProbeOptions::births},
+    {"parks", &probe::ProbeOptions::parks},
+    {"gopark", &probe::ProbeOptions::parks},
+    {"ends", &probe::ProbeOptions::ends},
+    {"goexit", &probe::ProbeOptions::ends},
+    {"allocs", &probe::ProbeOptions::allocations, &probe::ProbeOptions::every_allocation},
+    {"mallocgc", &probe::ProbeOptions::allocations, &probe::ProbeOptions::every_allocation},
 };
 
 Error unknown_probe(std::string_view name) {
@@ -37,6 +44,7 @@ Result<std::optional<probe::ProbeOptions>> parse_probes(std::string_view text) {
     for (const auto& known : kNames) {
       if (known.name != name) continue;
       options.*known.field = true;
+      if (known.too != nullptr) options.*known.too = true;
       found = true;
     }
     if (!found) return unknown_probe(name);

@@ -43,7 +43,7 @@ struct LiveCallbacks {
 };
 
 // What --probes may say: "auto", "none", or a list of births, parks, ends, allocs (also by the runtime's names:
-// newproc, gopark, goexit; mallocgc asks for every single allocation). Errors are of kind usage.
+// newproc, gopark, goexit, mallocgc). Errors are of kind usage.
 [[nodiscard]] Status check_probe_names(std::string_view text);
 
 // Runs a live session to its end; the analysis is that of all its records. An Error only when nothing could be seen.

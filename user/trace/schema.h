@@ -222,6 +222,8 @@ struct Schema<Overhead> {
     v(2, r.trap_ns);
     v(3, r.hits);
     v(4, r.bpf_run_ns);
+    v(5, r.cost_ns);
+    v(6, r.base_ns);
   }
 };
 

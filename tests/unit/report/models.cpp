@@ -52,7 +52,7 @@ detect::Analysis base(const char* exe, std::int64_t age_seconds) {
   analysis.probes = {probe("births", "runtime.newproc1", ProbeStatus::on, 10),
                      probe("ends", "runtime.goexit1", ProbeStatus::on, 10),
                      probe("parks", "runtime.gopark", ProbeStatus::windowed, 1.2)};
-  analysis.overhead = Overhead{0, 2000, 20'000, 0};
+  analysis.overhead = Overhead{0, 2000, 20'000, 0, 40'000'000, 10'000'000'000};
   analysis.loss = {{"events", 0}};
   return analysis;
 }

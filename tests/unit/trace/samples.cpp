@@ -166,7 +166,7 @@ std::vector<Record> one_of_each() {
   out.emplace_back(AllocationSample{631, 632, 633, StackId{2}, 634, 635, 636, true});
   out.emplace_back(AllocationFates{701, 702, 703, {9, 8, 1'000'000}, {kHuge, 1}});
   out.emplace_back(probe_state());
-  out.emplace_back(Overhead{851, 852, 853, 854});
+  out.emplace_back(Overhead{851, 852, 853, 854, {}, {}});
   out.emplace_back(HeapBucket{StackId{1}, 861, 862, 863, 864, 865});
   out.emplace_back(HeapProfile{871, 872, 873, 874});
   HeapCounters counters = heap_counters();
@@ -211,7 +211,8 @@ std::vector<Record> one_of_each_empty() {
   probe.would_cost_percent = -0.0;
   out.emplace_back(probe);
   out.emplace_back(Overhead{});
-  out.emplace_back(Overhead{0, 0, 0, 0});
+  out.emplace_back(Overhead{0, 0, 0, 0, 0, 0});
+  out.emplace_back(Overhead{0, {}, 0, 0, 855, UINT64_MAX});
   out.emplace_back(HeapBucket{});
   out.emplace_back(HeapProfile{});
   HeapCounters counters;
@@ -342,7 +343,7 @@ class Text {
     all(r, r.time_ns, r.name, r.symbol, r.status, r.reason, r.attached_ns, r.window_ns, r.hits, r.lost,
         r.would_cost_percent);
   }
-  void fields(const Overhead& r) { all(r, r.time_ns, r.trap_ns, r.hits, r.bpf_run_ns); }
+  void fields(const Overhead& r) { all(r, r.time_ns, r.trap_ns, r.hits, r.bpf_run_ns, r.cost_ns, r.base_ns); }
   void fields(const HeapBucket& r) { all(r, r.stack, r.size, r.allocs, r.frees, r.pending_allocs, r.pending_frees); }
   void fields(const HeapProfile& r) { all(r, r.time_ns, r.rate, r.cycle, r.buckets); }
   void fields(const HeapCounters& r) {

@@ -1,0 +1,252 @@
+#include "probe/governor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace gotrace::probe {
+namespace {
+
+constexpr double kSecond = 1e9;
+// Rates and shares are smoothed with this time constant, ns.
+constexpr double kMemory = 150e6;
+// Attaching and detaching is work for the kernel: windows closer than this only churn.
+constexpr std::uint64_t kClosestWindows = 250'000'000;
+constexpr double kShortestWindow = 10e6;  // ns; shorter ones see nothing
+constexpr double kLongestWindow = 500e6;
+// A group whose rate nothing foretells is tried for so long.
+constexpr double kTrial = 20e6;
+// What may be spent at once, in seconds of a group's part: so the budget holds over windows of about a second.
+constexpr double kBurst = 1;
+// How far all together may overdraw, in seconds of the budget, before the dearest is taken out.
+constexpr double kDebt = 0.5;
+// With less than this part of the budget left over, nothing new is tried.
+constexpr double kLeastPart = 0.02;
+// A group is attached full-time when it takes at most this much of what is left, so that it does not flap.
+constexpr double kComfort = 0.8;
+// However much was saved: a group that does not fit and slows a CPU by this much is taken out at once.
+constexpr double kHardShare = 0.10;
+// Hits that tell what one costs.
+constexpr std::uint64_t kEnoughHits = 50;
+// How the groups that do not fit divide what is left.
+constexpr std::array<double, kGroups> kWeights{4, 4, 1, 2};
+
+double weight_of(double elapsed_ns, double memory_ns) { return 1 - std::exp(-elapsed_ns / memory_ns); }
+
+}  // namespace
+
+Governor::Governor(const GovernorConfig& config) : config_(config) {
+  for (std::size_t i = 0; i < kGroups; ++i) {
+    states_[i].hit_ns = config.hit_ns[i];
+    states_[i].detach_ns = static_cast<double>(config.detach_ns[i]);
+  }
+}
+
+void Governor::want(Group group) { at(group).wanted = true; }
+
+void Governor::give_up(Group group) { at(group).wanted = false; }
+
+void Governor::forecast(Group group, std::optional<double> hits_per_second) {
+  auto& state = at(group);
+  state.forecast = hits_per_second;
+  if (!state.attached) foresee(state);
+}
+
+// What a group that is detached would have now. Without a forecast: what it had when it was last attached.
+void Governor::foresee(State& state) const {
+  if (!state.forecast) return;
+  state.hits_per_second = *state.forecast * state.correction;
+  state.share = state.hits_per_second * state.hit_ns / kSecond;
+}
+
+void Governor::attached(Group group, std::uint64_t now_ns) {
+  auto& state = at(group);
+  state.attached = true;
+  state.measured = false;
+  state.attached_at_ns = now_ns;
+  state.window_cost_ns = 0;
+  if (state.window_ns) state.window_end_ns = now_ns + static_cast<std::uint64_t>(*state.window_ns);
+  ++state.windows;
+}
+
+void Governor::detached(Group group, const GroupCost& late, std::uint64_t took_ns, std::uint64_t now_ns) {
+  auto& state = at(group);
+  if (state.attached) state.detach_ns += 0.5 * (static_cast<double>(took_ns) - state.detach_ns);
+  state.attached = false;
+  state.window_ns.reset();
+  state.next_window_ns = now_ns + kClosestWindows;
+  state.saved_ns -= static_cast<double>(late.cost_ns);
+  spend(static_cast<double>(late.cost_ns));
+}
+
+void Governor::spend(double cost_ns) {
+  spent_ns_ += cost_ns;
+  balance_ns_ -= cost_ns;
+}
+
+// What a hit costs here and how the forecast must be corrected: learnt while attached, used when not.
+void Governor::learn(State& state, const GroupCost& cost) const {
+  if (cost.hits < kEnoughHits) return;
+  const double hit_ns = static_cast<double>(cost.cost_ns) / static_cast<double>(cost.hits);
+  state.hit_ns += (state.hit_known ? 0.3 : 1.0) * (hit_ns - state.hit_ns);
+  state.hit_known = true;
+  const double part =
+      static_cast<double>(cost.busiest_ns) / static_cast<double>(std::max<std::uint64_t>(1, cost.cost_ns));
+  state.concentration += 0.3 * (std::clamp(part, 0.0, 1.0) - state.concentration);
+  if (state.forecast && *state.forecast > 0)
+    state.correction += 0.2 * (std::clamp(state.hits_per_second / *state.forecast, 0.1, 10.0) - state.correction);
+}
+
+void Governor::measure(State& state, const GroupCost& cost, double elapsed_ns, std::uint64_t now_ns) const {
+  const double since = static_cast<double>(now_ns - std::min(now_ns, state.attached_at_ns));
+  const double seconds = std::max(1.0, std::min(elapsed_ns, since)) / kSecond;
+  const double share = static_cast<double>(cost.cost_ns) / (seconds * kSecond);
+  const double rate = static_cast<double>(cost.hits) / seconds;
+  const double weight = state.measured ? weight_of(elapsed_ns, kMemory) : 1;
+  state.share += weight * (share - state.share);
+  state.hits_per_second += weight * (rate - state.hits_per_second);
+  state.measured = true;
+  state.window_cost_ns += static_cast<double>(cost.busiest_ns);
+  learn(state, cost);
+}
+
+// By priority: who fits into what is left by those before; then what remains, for those who do not.
+std::array<Governor::Part, kGroups> Governor::divide() const {
+  std::array<Part, kGroups> parts{};
+  double left = config_.max_share * base_;
+  double weights = 0;
+  for (std::size_t i = 0; i < kGroups; ++i) {
+    const auto& state = states_[i];
+    if (!state.wanted) continue;
+    const bool full_time = state.attached && !state.window_ns;
+    parts[i].fits = known(state) && state.share <= (full_time ? left : kComfort * left);
+    if (parts[i].fits) {
+      left -= state.share;
+    } else {
+      weights += kWeights[i];
+    }
+  }
+  for (std::size_t i = 0; i < kGroups; ++i) {
+    if (!states_[i].wanted) continue;
+    parts[i].share = parts[i].fits ? states_[i].share + left : left * kWeights[i] / weights;
+  }
+  return parts;
+}
+
+// Open time: what may be slowed at a stretch, less what comes in while it is taken out.
+double Governor::longest_window_ns(const State& state) const {
+  if (!known(state)) return kTrial;
+  const double slowed = state.share * state.concentration;
+  if (slowed <= 0) return kLongestWindow;
+  return std::min(kLongestWindow, static_cast<double>(config_.stretch_ns) / slowed - state.detach_ns);
+}
+
+bool Governor::too_long(const State& state) const { return longest_window_ns(state) < kShortestWindow; }
+
+bool Governor::worth_a_window(const State& state, const Part& part, std::uint64_t now_ns) const {
+  if (part.fits) return part.share > 0 && state.saved_ns >= 0;
+  if (part.share <= 0 || part.share < kLeastPart * config_.max_share * base_) return false;
+  if (now_ns < state.next_window_ns || too_long(state)) return false;
+  return !known(state) || state.saved_ns >= state.share * (longest_window_ns(state) + state.detach_ns);
+}
+
+// A window has an end. Who is there full-time goes when it does not fit any more and has spent what a burst may take.
+bool Governor::must_go(const State& state, const Part& part, std::uint64_t now_ns) const {
+  if (!state.wanted) return true;
+  const double slowing = state.share * state.concentration;
+  if (state.window_ns) {
+    const double at_end = state.window_cost_ns + slowing * state.detach_ns;
+    return now_ns >= state.window_end_ns || at_end >= static_cast<double>(config_.stretch_ns);
+  }
+  return state.measured && !part.fits && (state.saved_ns < 0 || slowing > std::max(kHardShare, config_.max_share));
+}
+
+void Governor::account(State& state, const Part& part, const GroupCost& cost, double elapsed_ns) const {
+  const double window = known(state) ? state.share * (longest_window_ns(state) + state.detach_ns) : 0;
+  const double most = std::max(kBurst * part.share * kSecond, part.fits ? 0 : window);
+  state.saved_ns = std::min(state.saved_ns + part.share * elapsed_ns - static_cast<double>(cost.cost_ns), most);
+}
+
+// Bursts of several groups add up, and a burst is over before it can be seen: then all together owe.
+std::optional<std::size_t> Governor::overdrawn() const {
+  if (balance_ns_ > -kDebt * config_.max_share * base_ * kSecond) return std::nullopt;
+  std::optional<std::size_t> dearest;
+  for (std::size_t i = 0; i < kGroups; ++i) {
+    if (states_[i].attached && (!dearest || states_[i].share > states_[*dearest].share)) dearest = i;
+  }
+  return dearest;
+}
+
+std::vector<GovernorAction> Governor::judge(const std::array<GroupCost, kGroups>& costs, std::uint64_t now_ns) {
+  std::vector<GovernorAction> actions;
+  // A clock that stands or goes back allows nothing; one that jumps allows no more than a burst.
+  const double elapsed = judged_ns_ == 0 || now_ns < judged_ns_ ? 0 : static_cast<double>(now_ns - judged_ns_);
+  judged_ns_ = now_ns;
+  const double budget = config_.max_share * base_;
+  base_ns_ += base_ * elapsed;
+  balance_ns_ = std::min(balance_ns_ + budget * elapsed, kBurst * budget * kSecond);
+  for (std::size_t i = 0; i < kGroups; ++i) {
+    spend(static_cast<double>(costs[i].cost_ns));
+    if (states_[i].attached && elapsed > 0) measure(states_[i], costs[i], elapsed, now_ns);
+  }
+  const auto parts = divide();
+  const auto dearest = overdrawn();
+  bool opened = false;  // a window; those that fit are attached at once
+  for (std::size_t i = 0; i < kGroups; ++i) {
+    auto& state = states_[i];
+    const auto& part = parts[i];
+    account(state, part, costs[i], elapsed);
+    if (state.attached) {
+      if (part.fits) state.window_ns.reset();  // it may stay
+      if (!must_go(state, part, now_ns) && dearest != i) continue;
+      state.refused = state.refused || state.wanted;
+      actions.push_back({static_cast<Group>(i), false});
+    } else if (state.wanted) {
+      state.refused = state.refused || (!part.fits && known(state));
+      if ((opened && !part.fits) || balance_ns_ < 0 || !worth_a_window(state, part, now_ns)) continue;
+      if (!part.fits) state.window_ns = longest_window_ns(state);
+      opened = opened || !part.fits;
+      actions.push_back({static_cast<Group>(i), true});
+    }
+  }
+  return actions;
+}
+
+std::optional<std::uint64_t> Governor::due_ns() const {
+  std::optional<std::uint64_t> due;
+  for (const auto& state : states_) {
+    if (state.attached && state.window_ns) due = std::min(due.value_or(UINT64_MAX), state.window_end_ns);
+  }
+  return due;
+}
+
+Governor::View Governor::view(Group group) const {
+  const auto& state = at(group);
+  return {state.wanted,
+          state.attached,
+          state.refused,
+          state.windows,
+          state.share,
+          state.hits_per_second,
+          !state.attached && known(state) && too_long(state)};
+}
+
+std::string Governor::refusal(Group group) const {
+  const auto& state = at(group);
+  const double limit = 100 * config_.max_share;
+  if (config_.max_share <= 0) return "the overhead allowed is 0";
+  if (!known(state)) return fmt::format("the limit of {:.3g} % is used up", limit);
+  const auto cost =
+      fmt::format("{:.0f} hits/s would cost {:.2g} % of a core", state.hits_per_second, 100 * state.share);
+  if (too_long(state)) {
+    const double slowed = state.share * state.concentration * (kShortestWindow + state.detach_ns);
+    return fmt::format("{}, and {:.0f} ms at a stretch in the shortest window; the limits are {:.3g} % and {} ms", cost,
+                       slowed / 1e6, limit, config_.stretch_ns / 1'000'000);
+  }
+  if (state.share <= config_.max_share * base_)
+    return fmt::format("{}; too little of the limit of {:.3g} % is left", cost, limit);
+  return fmt::format("{}; the limit is {:.3g} %", cost, limit);
+}
+
+}  // namespace gotrace::probe
