@@ -147,6 +147,7 @@ int run_live(const Arguments& arguments) {
   const auto choice = understand(live.report);
   if (!choice) return fail(choice.error());
   if (live.record == "-") return fail({ErrorKind::usage, "--record: stdout is for the report; use record -o -"});
+  if (const auto allowed = check_assist(live.look, live.target); !allowed) return fail(allowed.error());
   const auto pid = choose_target(live.target);
   if (!pid) return fail(pid.error());
   options->pid = *pid;

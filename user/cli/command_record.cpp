@@ -64,6 +64,7 @@ int run_record(const Arguments& arguments) {
   const bool to_stdout = path == "-";
   if (to_stdout && stdout_is_terminal())
     return fail({ErrorKind::usage, "a recording is binary and stdout is a terminal; use -o FILE or a pipe"});
+  if (const auto allowed = check_assist(look, target); !allowed) return fail(allowed.error());
   const auto pid = choose_target(target);
   if (!pid) return fail(pid.error());
   options->pid = *pid;

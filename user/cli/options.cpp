@@ -100,6 +100,8 @@ void LookArguments::declare(CLI::App& app) {
   app.add_option("--buffer", buffer, "Size of the kernel's buffer for probe events")
       ->type_name("SIZE")
       ->capture_default_str();
+  app.add_flag("--assist", assist,
+               "Turn the program's own heap sampler on while we look: writes 8 bytes of its memory, undone at the end");
   app.add_option("--stuck-after,--parked-threshold", stuck_after, "Parked at least this long may be called stuck")
       ->type_name("TIME")
       ->capture_default_str();
@@ -131,7 +133,15 @@ Result<session::LiveOptions> understand(const LookArguments& arguments) {
   if (!buffer) return named("--buffer", buffer);
   if (*buffer < kSmallestBuffer || *buffer > kLargestBuffer) return usage("--buffer: must be from 64KiB to 1GiB");
   options.buffer_bytes = *buffer;
+  options.assist = arguments.assist;
   return options;
+}
+
+Status check_assist(const LookArguments& look, const TargetArguments& target) {
+  const bool by_number =
+      target.name.empty() && target.pid.find_first_not_of("0123456789") == std::string::npos && !target.pid.empty();
+  if (!look.assist || by_number) return success();
+  return usage("--assist writes to the process, so that is not chosen by name; write -p PID");
 }
 
 void declare_stuck_after(CLI::App& app, std::string& into) {

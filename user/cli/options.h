@@ -46,10 +46,13 @@ struct LookArguments {
   std::string probes = "auto";
   std::string stuck_after = "5m";
   std::string buffer = "8MiB";
+  bool assist = false;
   void declare(CLI::App& app);
 };
 // Everything but pid, record_path and replace.
 [[nodiscard]] Result<session::LiveOptions> understand(const LookArguments& arguments);
+// Who is written to must be named by number: a usage error when --assist comes with a name.
+[[nodiscard]] Status check_assist(const LookArguments& look, const TargetArguments& target);
 
 // --stuck-after alone, for replays; nullopt: as recorded.
 void declare_stuck_after(CLI::App& app, std::string& into);

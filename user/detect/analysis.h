@@ -188,6 +188,7 @@ struct Analysis {
   std::vector<ProbeSummary> probes;
   std::vector<Gap> gaps;
   std::optional<Overhead> overhead;
+  std::vector<TargetWrite> writes;
   std::map<std::string, std::uint64_t> loss;  // last count of each cause
   Memory memory;
   Goroutines goroutines;

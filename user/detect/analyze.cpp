@@ -24,6 +24,7 @@ void add_session(const model::Model& model, Analysis& out) {
   for (const auto& [name, state] : model.sources()) out.sources.push_back(state);
   out.gaps = model.gaps();
   out.overhead = model.overhead();
+  out.writes = model.writes();
   out.loss = model.losses();
   if (model.heap().evicted() > 0) out.loss["model_evictions"] += model.heap().evicted();
   for (const auto& [symbol, state] : model.probes())
@@ -96,7 +97,8 @@ void add_checks(const model::Model& model, const Judgements& judgements, Analysi
   check(out, "call-site-growth", attributed,
         judged ? reason_of(out, "heap-profile", "nothing told which line allocates: no probes, no heap profile")
                : no_heap,
-        longer);
+        judged ? "turn the program's own sampler on, a write of 8 bytes to its memory, undone at exit: --assist"
+               : longer);
   check(out, "outside-heap", model.memory().size() >= 5, "too few looks at the process's memory", longer);
 }
 

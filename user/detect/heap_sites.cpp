@@ -201,12 +201,13 @@ LiveEstimate live_of(const model::HeapTable& heap, const model::AllocationSite& 
 
 std::uint64_t whole(double value) { return static_cast<std::uint64_t>(std::max(0.0, std::round(value))); }
 
-void judge_history(SiteGrowth& site, const Gathered& gathered, const HeapJudgement& judgement,
-                   const LiveEstimate& live) {
+// `whole_life`: the profile knows what was allocated before we came.
+void judge_history(SiteGrowth& site, const Gathered& gathered, const HeapJudgement& judgement, const LiveEstimate& live,
+                   bool whole_life) {
   const ClassGrowth& grown = judgement.classes[gathered.main_class];
   const double age = grown.seconds_at_attach;
   if (age <= 0) return;
-  const bool sampled = live.samples >= 10;
+  const bool sampled = whole_life && live.samples >= 10;
   const double before = sampled ? live.first_bytes : grown.live_at_attach * gathered.main_share;
   const double mean = before / age;
   const double now = sampled ? gathered.rate.value : gathered.main_rate;
@@ -223,7 +224,8 @@ void fill_site(const model::Model& model, const HeapJudgement& judgement, const 
   CallSite& out = site.call_site;
   out.stack = source.stack;
   const LiveEstimate live = live_of(heap, source);
-  if (!source.profile.empty()) {
+  const bool whole_life = !model.profile_is_ours();
+  if (!source.profile.empty() && whole_life) {
     out.live_bytes = whole(live.bytes);
     out.live_objects = whole(live.objects);
     out.alloc_bytes = whole(live.alloc_bytes);
@@ -241,7 +243,7 @@ void fill_site(const model::Model& model, const HeapJudgement& judgement, const 
   site.judged = whole(seen.judged);
   site.survived = whole(seen.survived);
   out.growth_bytes = gathered->rate;
-  judge_history(site, *gathered, judgement, live);
+  judge_history(site, *gathered, judgement, live, whole_life);
   const bool certain = gathered->rate.low > 0 && gathered->rate.value >= kMaterialBytesPerSecond && site.samples >= 3;
   out.trend = certain ? Trend::growing : gathered->rate.value < kMaterialBytesPerSecond ? Trend::flat : Trend::unknown;
   out.verdict = !certain              ? (out.trend == Trend::flat ? Verdict::healthy : Verdict::unknown)

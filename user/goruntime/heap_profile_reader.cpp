@@ -20,6 +20,7 @@ constexpr std::uint64_t kMostFrames = 1024;  // GODEBUG=profstackdepth can't be 
 constexpr std::uint64_t kMemoryProfile = 1;  // bucketType memProfile
 constexpr std::uint32_t kCyclesAhead = 3;    // len(memRecord.future)
 constexpr int kAttempts = 4;
+constexpr std::uint64_t kFirstSamplesNs = 300'000'000;  // in which each busy P has allocated something
 
 struct Counters {
   std::uint64_t allocs = 0;
@@ -35,13 +36,15 @@ struct Bucket {
   StackId stack = StackId::none;
   bool sent = false;
   Counters counters{};
+  Counters base{};  // discarded: seen before what the profile says is to be believed
 };
 
 class HeapProfileReader final : public Reader {
  public:
-  HeapProfileReader(const Program& program, Symbolizer& symbolizer, RecordSink& sink)
+  HeapProfileReader(const Program& program, Symbolizer& symbolizer, RecordSink& sink, bool ours)
       : program_(program), symbolizer_(symbolizer), sink_(sink), memory_(program.target().memory()) {
     now_ns_ = monotonic_ns();
+    if (ours) believed_from_ns_ = now_ns_ + kFirstSamplesNs;
     const std::string why = why_unusable();
     usable_ = why.empty();
     if (usable_) {
@@ -61,6 +64,8 @@ class HeapProfileReader final : public Reader {
     if (!find_new_buckets()) return program_.target().alive() ? Look::unavailable : Look::target_gone;
     read_counters();
     send_torn();
+    if (now_ns_ < believed_from_ns_) return Look::ok;  // what was seen so far is the base to subtract
+    believed_from_ns_ = 0;
     sink_.accept(HeapProfile{
         .time_ns = now_ns_, .rate = static_cast<std::uint64_t>(*rate), .cycle = cycle(), .buckets = buckets_.size()});
     return Look::ok;
@@ -200,7 +205,24 @@ class HeapProfileReader final : public Reader {
     return result;
   }
 
-  void publish(Bucket& bucket, const Counters& counters) {
+  // Less what is discarded: of what is published first, and what of it is still pending.
+  [[nodiscard]] static Counters without(const Counters& base, const Counters& counters) {
+    const auto less = [](std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; };
+    Counters rest{.allocs = less(counters.allocs, base.allocs),
+                  .frees = less(counters.frees, base.frees),
+                  .pending_allocs = less(counters.pending_allocs, less(base.allocs, counters.allocs)),
+                  .pending_frees = less(counters.pending_frees, less(base.frees, counters.frees))};
+    rest.frees = std::min(rest.frees, rest.allocs);  // the discarded ones are freed as well
+    rest.pending_frees = std::min(rest.pending_frees, rest.allocs + rest.pending_allocs - rest.frees);
+    return rest;
+  }
+
+  void publish(Bucket& bucket, const Counters& found) {
+    if (now_ns_ < believed_from_ns_) {
+      bucket.base = {.allocs = found.allocs + found.pending_allocs, .frees = found.frees + found.pending_frees};
+      return;
+    }
+    const Counters counters = without(bucket.base, found);
     if (bucket.sent && bucket.counters == counters) return;
     bucket.sent = true;
     bucket.counters = counters;
@@ -225,6 +247,7 @@ class HeapProfileReader final : public Reader {
   bool usable_ = false;
   bool on_ = false;
   std::uint64_t now_ns_ = 0;
+  std::uint64_t believed_from_ns_ = 0;
   process::Address newest_ = 0;  // the head of the list at the last look
   std::vector<Bucket> buckets_;  // oldest first
   std::uint64_t torn_ = 0;
@@ -233,8 +256,9 @@ class HeapProfileReader final : public Reader {
 
 }  // namespace
 
-std::unique_ptr<Reader> make_heap_profile_reader(const Program& program, Symbolizer& symbolizer, RecordSink& sink) {
-  return std::make_unique<HeapProfileReader>(program, symbolizer, sink);
+std::unique_ptr<Reader> make_heap_profile_reader(const Program& program, Symbolizer& symbolizer, RecordSink& sink,
+                                                 bool ours) {
+  return std::make_unique<HeapProfileReader>(program, symbolizer, sink, ours);
 }
 
 }  // namespace gotrace::goruntime

@@ -25,7 +25,10 @@ class Reader {
 // ("snapshots", "stacks", "wait-objects"; "heap-profile"; "heap-counters"). They never return null.
 // All arguments must outlive the reader.
 std::unique_ptr<Reader> make_goroutine_reader(const Program& program, Symbolizer& symbolizer, RecordSink& sink);
-std::unique_ptr<Reader> make_heap_profile_reader(const Program& program, Symbolizer& symbolizer, RecordSink& sink);
+// `ours`: the profile was turned on by us just now (ProfileSwitch). Each P then takes its next allocation as a sample,
+// whatever its size (runtime/malloc.go, nextSample): what the first moments bring is discarded.
+std::unique_ptr<Reader> make_heap_profile_reader(const Program& program, Symbolizer& symbolizer, RecordSink& sink,
+                                                 bool ours = false);
 std::unique_ptr<Reader> make_heap_counter_reader(const Program& program, RecordSink& sink);
 
 // Address -> span -> object: which slot of which span an address lies in, and whether it survived the last GC.

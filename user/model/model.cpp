@@ -20,6 +20,19 @@ void Model::apply_one(const SessionEnd& record) {
 
 void Model::apply_one(const SourceState& record) { sources_[record.name] = record; }
 
+void Model::apply_one(const TargetWrite& record) {
+  const auto same = [&record](const TargetWrite& write) {
+    return write.what == record.what && write.address == record.address;
+  };
+  const auto found = std::ranges::find_if(writes_, same);
+  if (found == writes_.end()) {
+    writes_.push_back(record);
+  } else {
+    *found = record;
+  }
+  saw(record.time_ns);
+}
+
 void Model::apply_one(const Snapshot& record) {
   goroutines_.apply(record);
   saw(record.time_ns);

@@ -33,6 +33,9 @@ class Model final : public RecordSink {
   [[nodiscard]] const std::optional<TargetInfo>& target() const { return target_; }
   [[nodiscard]] const std::map<std::string, SourceState>& sources() const { return sources_; }
   [[nodiscard]] const std::vector<Gap>& gaps() const { return gaps_; }
+  [[nodiscard]] const std::vector<TargetWrite>& writes() const { return writes_; }  // as they stand now
+  // The heap profile was turned on by us: it says nothing of what was allocated before.
+  [[nodiscard]] bool profile_is_ours() const { return !writes_.empty(); }
   [[nodiscard]] const std::map<std::string, std::uint64_t>& losses() const { return losses_; }
   [[nodiscard]] const std::map<std::string, ProbeState>& probes() const { return probes_; }  // by symbol
   [[nodiscard]] const std::optional<Overhead>& overhead() const { return overhead_; }
@@ -51,6 +54,7 @@ class Model final : public RecordSink {
   void apply_one(const TargetInfo& record) { target_ = record; }
   void apply_one(const SourceState& record);
   void apply_one(const Gap& record) { gaps_.push_back(record); }
+  void apply_one(const TargetWrite& record);
   void apply_one(const Loss& record) { losses_[record.cause] = record.count; }
   void apply_one(const GoroutineState& record) { goroutines_.apply(record); }
   void apply_one(const GoroutinesGone& record) { goroutines_.apply(record); }
@@ -77,6 +81,7 @@ class Model final : public RecordSink {
   std::optional<TargetInfo> target_;
   std::map<std::string, SourceState> sources_;
   std::vector<Gap> gaps_;
+  std::vector<TargetWrite> writes_;
   std::map<std::string, std::uint64_t> losses_;
   std::map<std::string, ProbeState> probes_;
   std::optional<Overhead> overhead_;

@@ -111,6 +111,15 @@ struct Gap {  // nothing was watched between these times (SIGTSTP, ...)
 // Cumulative count of something that was lost or could not be read.
 // Causes: "events" (ring buffer full), "event_reads", "event_stacks_truncated", "torn_stacks", "torn_goroutines",
 // "unreadable_goroutines", "truncated_stacks", "torn_buckets", "model_evictions", ...
+// What was written into the target because the user asked for it; sent when it is done and again when it is undone.
+struct TargetWrite {
+  std::uint64_t time_ns = 0;
+  std::string what;  // runtime.MemProfileRate
+  std::uint64_t address = 0;
+  std::uint64_t old_value = 0;
+  std::uint64_t new_value = 0;
+  bool restored = false;
+};
 struct Loss {
   std::uint64_t time_ns = 0;
   std::string cause;
@@ -318,7 +327,7 @@ struct MemoryFigures {
 using Record =
     std::variant<LocationRecord, StackRecord, SessionStart, SessionEnd, TargetInfo, SourceState, Gap, Loss,
                  GoroutineState, GoroutinesGone, Snapshot, WaitObjectHolders, Birth, Park, End, AllocationSample,
-                 AllocationFates, ProbeState, Overhead, HeapBucket, HeapProfile, HeapCounters, MemoryFigures>;
+                 AllocationFates, ProbeState, Overhead, HeapBucket, HeapProfile, HeapCounters, MemoryFigures, TargetWrite>;
 
 // Where records go: a recorder, the model, or both. Called from one thread.
 class RecordSink {

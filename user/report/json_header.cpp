@@ -1,4 +1,6 @@
 // JSON: who was looked at, when, how, and what the answer in one line is.
+#include <fmt/format.h>
+
 #include <limits>
 
 #include "base/units.h"
@@ -98,7 +100,7 @@ Json json_header(const detect::Analysis& analysis) {
 }
 
 Json json_sources(const detect::Analysis& analysis) {
-  Json probes = Json::array(), gaps = Json::array(), states = Json::array();
+  Json probes = Json::array(), gaps = Json::array(), states = Json::array(), writes = Json::array();
   for (const auto& probe : analysis.probes) probes.push_back(json_probe(probe));
   for (const auto& gap : analysis.gaps) {
     const double seconds = gap.end_ns > gap.begin_ns ? static_cast<double>(gap.end_ns - gap.begin_ns) / 1e9 : 0;
@@ -112,6 +114,12 @@ Json json_sources(const detect::Analysis& analysis) {
                       {"state", detect::to_string(source.status)},
                       {"reason", known(source.reason)},
                       {"fix", known(source.fix)}});
+  for (const auto& write : analysis.writes)
+    writes.push_back({{"what", write.what},
+                      {"address", fmt::format("{:#x}", write.address)},
+                      {"old", fmt::format("{:#x}", write.old_value)},
+                      {"new", fmt::format("{:#x}", write.new_value)},
+                      {"restored", write.restored}});
   return {{"snapshots",
            {{"state", state_of(analysis, "snapshots")},
             {"reason", reason_of(analysis, "snapshots")},
@@ -127,7 +135,7 @@ Json json_sources(const detect::Analysis& analysis) {
           {"probes", probes},
           {"states", states},
           {"gaps", gaps},
-          {"writes", Json::array()}};
+          {"writes", writes}};
 }
 
 Json json_overhead(const detect::Analysis& analysis) {

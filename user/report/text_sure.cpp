@@ -26,6 +26,10 @@ std::string gc_text(const detect::Analysis& analysis) {
 
 std::string heap_profile_text(const Page& page, const detect::Analysis& analysis) {
   const auto* source = find_source(analysis, "heap-profile");
+  const bool ours = !analysis.writes.empty();
+  if (ours && analysis.heap_profile.looks > 0)
+    return "heap profile on since we turned it on, 1 in " +
+           format_bytes(static_cast<double>(analysis.heap_profile.rate));
   if (analysis.heap_profile.looks > 0 && (source == nullptr || source->status == SourceStatus::on))
     return "heap profile on, 1 in " + format_bytes(static_cast<double>(analysis.heap_profile.rate));
   if (source != nullptr && !source->reason.empty()) return "heap profile off: " + page.name(source->reason);
@@ -110,6 +114,20 @@ std::string cost_text(const Page& page, const detect::Analysis& analysis) {
   return fmt::format("Cost to the target: {}, limit {}.", value, limit);
 }
 
+// --assist: every byte that was written is said.
+std::string writes_text(const Page& page, const detect::Analysis& analysis) {
+  std::string text;
+  for (const auto& write : analysis.writes) {
+    if (!text.empty()) text += ' ';
+    text += fmt::format("Written into the target (--assist): {} at {:#x}, {} -> {}; {}.", page.name(write.what, 60),
+                        write.address, write.old_value, write.new_value,
+                        write.restored ? "put back"
+                        : analysis.end ? "NOT put back"
+                                       : "to be put back at the end");
+  }
+  return text;
+}
+
 std::string gaps_text(const Page& page, const detect::Analysis& analysis) {
   std::string text;
   for (const auto& gap : analysis.gaps) {
@@ -188,8 +206,9 @@ void print_how_sure(Page& page, const detect::Analysis& analysis) {
   page.blank();
   const auto probes =
       join_sentences({"Probes: " + probes_text(page, analysis) + ".", lost_text(analysis), cost_text(page, analysis)});
-  const auto caveats = join_sentences({other_losses_text(page, analysis), gaps_text(page, analysis),
-                                       layout_text(page, analysis), override_text(analysis)});
+  const auto caveats =
+      join_sentences({writes_text(page, analysis), other_losses_text(page, analysis), gaps_text(page, analysis),
+                      layout_text(page, analysis), override_text(analysis)});
   const auto looks =
       fmt::format("{}; {}; {}.", looks_text(analysis), gc_text(analysis), heap_profile_text(page, analysis));
   page.paragraph("HOW SURE   ", 11, join_sentences({looks, probes, caveats}), Style::bold, 8);

@@ -7,6 +7,7 @@
 
 #include "detect/analyze.h"
 #include "detect/goroutines.h"
+#include "goruntime/profile_switch.h"
 #include "goruntime/program.h"
 #include "goruntime/readers.h"
 #include "goruntime/symbolizer.h"
@@ -45,6 +46,7 @@ class LiveSession {
 
  private:
   void start_readers();
+  [[nodiscard]] Status assist();
   [[nodiscard]] std::string why_blind() const;
   void start_probes();
   void look_around(std::uint64_t now_ns);
@@ -70,6 +72,7 @@ class LiveSession {
   goruntime::Symbolizer symbolizer_;
   std::unique_ptr<goruntime::Reader> goroutines_, heap_profile_, heap_counters_;
   std::unique_ptr<goruntime::ObjectLookup> objects_;
+  std::unique_ptr<goruntime::ProfileSwitch> profile_switch_;  // null: nothing was written
   std::unique_ptr<probe::ProbeSession> probes_;
   Schedule goroutine_schedule_, slow_schedule_;
   std::optional<std::uint32_t> profiled_cycle_;  // the GC cycle that the last heap profile belongs to
@@ -94,13 +97,22 @@ SessionStart session_start(const LiveOptions& options) {
   return start;
 }
 
+// Before anything is attached: a child of ours that lives as long as the write must not hold probes.
+Status LiveSession::assist() {
+  if (!options_.assist) return success();
+  auto turned = goruntime::ProfileSwitch::turn_on(program_, hub_, [this](const std::string& text) {
+    if (callbacks_.warn) callbacks_.warn(text);
+  });
+  if (!turned) return turned.error();
+  profile_switch_ = std::move(*turned);
+  if (!profile_switch_ && callbacks_.warn)
+    callbacks_.warn("--assist: the program's heap profile is on already; nothing was written");
+  return success();
+}
+
 void LiveSession::start_readers() {
-  const auto begin = session_start(options_);
-  hub_.accept(begin);  // first: it holds every option that changes the report
-  hub_.accept(program_.target_info());
-  if (options_.duration_ns > 0) deadline_ns_ = begin.time_ns + options_.duration_ns;
   goroutines_ = goruntime::make_goroutine_reader(program_, symbolizer_, hub_);
-  heap_profile_ = goruntime::make_heap_profile_reader(program_, symbolizer_, hub_);
+  heap_profile_ = goruntime::make_heap_profile_reader(program_, symbolizer_, hub_, profile_switch_ != nullptr);
   heap_counters_ = goruntime::make_heap_counter_reader(program_, hub_);
   objects_ = goruntime::make_object_lookup(program_, hub_);
 }
@@ -260,6 +272,7 @@ void LiveSession::finish() {
     probes_->report(now);
     probes_->detach(now);
   }
+  if (profile_switch_) profile_switch_->restore(monotonic_ns());
   SessionEnd end;
   end.time_ns = std::max(monotonic_ns(), hub_.model().latest_ns());
   end.reason = gone_ ? EndReason::target_exited : reason_;
@@ -269,6 +282,11 @@ void LiveSession::finish() {
 }
 
 Result<detect::Analysis> LiveSession::run() {
+  const auto begin = session_start(options_);
+  hub_.accept(begin);  // first: it holds every option that changes the report
+  hub_.accept(program_.target_info());
+  if (options_.duration_ns > 0) deadline_ns_ = begin.time_ns + options_.duration_ns;
+  if (const auto assisted = assist(); !assisted) return assisted.error();
   start_readers();
   if (const auto why = why_blind(); !why.empty())
     return failure(fmt::format("pid {} ({}): nothing can be read: {}", options_.pid, target_.exe(), why));

@@ -27,6 +27,7 @@ struct LiveOptions {
   std::uint64_t buffer_bytes = 8U << 20;
   std::string record_path;  // empty: no trace kept
   bool replace = false;
+  bool assist = false;  // may turn the target's own heap sampler on: writes to it
 };
 
 enum class Request : std::uint8_t { none, stop, stop_now, report, suspend };

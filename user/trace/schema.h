@@ -228,6 +228,19 @@ struct Schema<Overhead> {
 };
 
 template <>
+struct Schema<TargetWrite> {
+  static constexpr std::uint32_t number = 29;
+  static void visit(auto& v, auto& r) {
+    v(1, r.time_ns);
+    v(2, r.what);
+    v(3, r.address);
+    v(4, r.old_value);
+    v(5, r.new_value);
+    v(6, r.restored);
+  }
+};
+
+template <>
 struct Schema<HeapBucket> {
   static constexpr std::uint32_t number = 15;
   static void visit(auto& v, auto& r) {

@@ -214,6 +214,8 @@ std::vector<Record> one_of_each_empty() {
   out.emplace_back(Overhead{0, 0, 0, 0, 0, 0});
   out.emplace_back(Overhead{0, {}, 0, 0, 855, UINT64_MAX});
   out.emplace_back(HeapBucket{});
+  out.emplace_back(TargetWrite{});
+  out.emplace_back(TargetWrite{990, "runtime.MemProfileRate", 0xc000, 0, 524288, true});
   out.emplace_back(HeapProfile{});
   HeapCounters counters;
   counters.swept = false;
@@ -343,6 +345,7 @@ class Text {
     all(r, r.time_ns, r.name, r.symbol, r.status, r.reason, r.attached_ns, r.window_ns, r.hits, r.lost,
         r.would_cost_percent);
   }
+  void fields(const TargetWrite& r) { all(r, r.time_ns, r.what, r.address, r.old_value, r.new_value, r.restored); }
   void fields(const Overhead& r) { all(r, r.time_ns, r.trap_ns, r.hits, r.bpf_run_ns, r.cost_ns, r.base_ns); }
   void fields(const HeapBucket& r) { all(r, r.stack, r.size, r.allocs, r.frees, r.pending_allocs, r.pending_frees); }
   void fields(const HeapProfile& r) { all(r, r.time_ns, r.rate, r.cycle, r.buckets); }
