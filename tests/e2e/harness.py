@@ -53,11 +53,12 @@ def build(name, version="1.24", variant="stripped", tags=""):
     # One build at a time for each toolchain: they share a cache and two cores.
     with _lock("build-" + version):
         if not os.path.exists(output):
-            _go_build(source, output, version, variant, tags)
+            go_build(source, output, version, variant, tags)
     return output
 
 
-def _go_build(source, output, version, variant, tags):
+def go_build(source, output, version, variant, tags=""):
+    """Builds the package in the directory `source`."""
     goroot = os.path.join(TOOLCHAINS, version, "usr", "lib", "go-" + version)
     os.makedirs(os.path.dirname(output), exist_ok=True)
     modfile = os.path.join(BUILD, "mod", version, "go.mod")  # so that the program gets this version's defaults
