@@ -119,7 +119,7 @@ def at(frame, place):
 
 
 # ---------------------------------------------------------------- processes
-def _read_line(stream, seconds):
+def read_line(stream, seconds):
     """One line of a pipe, or what came of it before the time was up."""
     deadline, line = time.monotonic() + seconds, b""
     while not line.endswith(b"\n"):
@@ -159,7 +159,7 @@ def started(command, ready=True, **options):
     process = _popen(command, stdout=subprocess.PIPE, start_new_session=True, **options)
     try:
         if ready:
-            line = _read_line(process.stdout, 60)
+            line = read_line(process.stdout, 60)
             if line.strip() != b"READY":
                 raise RuntimeError("%s did not become ready: %r" % (command[0], line))
         yield process
@@ -168,10 +168,10 @@ def started(command, ready=True, **options):
 
 
 @contextlib.contextmanager
-def target(name, version="1.24", variant="stripped", tags="", arguments=(), env=None):
+def target(name, version="1.24", variant="stripped", tags="", arguments=(), env=None, **options):
     """A running target of tests/targets, READY."""
     executable = build(name, version, variant, tags)
-    with started([executable, *arguments], env=dict(os.environ, **(env or {}))) as process:
+    with started([executable, *arguments], env=dict(os.environ, **(env or {})), **options) as process:
         yield process
 
 

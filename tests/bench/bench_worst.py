@@ -1,0 +1,57 @@
+"""Programs that do little else than what the probes sit on: does a budget hold whatever the program does?"""
+import subprocess
+
+import harness
+import measure
+import results
+
+MODES = (("allocs", 1000000, "1 M allocations/s"), ("pingpong", 1000000, "1 M channel ping-pongs/s"),
+         ("spawns", 500000, "500 k goroutine spawns/s"))
+PROBES = ("--probes", "births,parks,ends,mallocgc")  # every single allocation
+ALLOWED = 1.25
+
+
+class Work:
+    def __init__(self, units, wall_ns, cpu_ns):
+        self.cpu_per_unit, self.per_second = cpu_ns / units, units * 1e9 / wall_ns
+
+
+def _work(process, seconds):
+    return Work(*measure.ask(process, "run %d" % (1000 * seconds), seconds + 30))
+
+
+def _budget(context, process, label, budget, seconds, most):
+    by_cpu, by_rate, by_count, own, noise = [], [], [], [], []
+    before = _work(process, seconds)
+    for _ in context.rounds(most):
+        with measure.tool(process.pid, "--max-overhead", "%d%%" % budget, *PROBES) as tool:
+            _work(process, measure.SETTLE_SECONDS)
+            traced = _work(process, seconds)
+            tool.finish()
+        after = _work(process, seconds)
+        by_cpu.append(1 - (before.cpu_per_unit + after.cpu_per_unit) / 2 / traced.cpu_per_unit)
+        by_rate.append(1 - traced.per_second / ((before.per_second + after.per_second) / 2))
+        by_count.append(tool.cost_by_count())
+        own.append(tool.own_cpu_share())
+        noise.append(1 - before.cpu_per_unit / after.cpu_per_unit)
+        before = after
+    name, limit = "%s, --max-overhead %d%%" % (label, budget), ALLOWED * budget / 100
+    target = ("<= " + results.percent(limit), lambda x: x <= limit)
+    context.add(results.sampled("worst", name + ": slowdown by CPU a unit", by_cpu, results.percent, *target))
+    context.add(results.sampled("worst", name + ": slowdown by units a second", by_rate, results.percent))
+    context.add(results.sampled("worst", name + ": cost by count, of one core", by_count, results.percent, *target))
+    context.add(results.sampled("worst", name + ": our own CPU, of one core", own, results.percent))
+    return noise
+
+
+def run(context):
+    seconds, most = (1, 2) if context.quick else (3, 6)
+    budgets = (5,) if context.quick else (1, 5, 20)
+    executable, noise = harness.build("benchwork"), []
+    for mode, rate, label in MODES:
+        command = context.on_core(0, [executable, mode, str(rate)])
+        with harness.started(command, stdin=subprocess.PIPE) as process:
+            context.add(results.Row("worst", label + ": reached untraced", "%.2f M/s" % (_work(process, 1).per_second / 1e6)))
+            for budget in budgets:
+                noise += _budget(context, process, label, budget, seconds, most)
+    context.add(results.sampled("worst", "noise: untraced / untraced, slowdown by CPU a unit", noise, results.percent))
