@@ -34,10 +34,10 @@ from results import Results, Row  # noqa: E402
 # Section: what runs, seconds that it may take in full and with --quick. In full they add up to less than 20 minutes.
 SECTIONS = {
     "caddy": (bench_caddy.run, 380, 60),
-    "worst": (bench_worst.run, 470, 60),
-    "scale": (bench_scale.run, 200, 60),
-    "attach": (bench_attach.run, 60, 30),
-    "pipeline": (bench_pipeline.run, 80, 40),
+    "worst": (bench_worst.run, 460, 60),
+    "scale": (bench_scale.run, 230, 60),
+    "attach": (bench_attach.run, 45, 30),
+    "pipeline": (bench_pipeline.run, 65, 40),
 }
 
 

@@ -11,7 +11,7 @@ import results
 DELVE = os.path.join(os.environ.get("GOTRACE_DELVE", "/var/cache/gotrace-leak/delve"), "usr", "bin", "dlv")
 TARGETS = {100000: (0.060, 0.025), 1000000: (0.6, 0.25)}  # seconds: cold, unchanged
 IDLE_SECONDS, LONG_SECONDS, SHORT_SECONDS = 2, 8, 2
-DELVE_SECONDS = 60
+DELVE_SECONDS = 30
 
 
 def _gap(process):
@@ -95,10 +95,11 @@ def _delve_row(context, count):
 
 
 def run(context):
-    runs = [SHORT_SECONDS + 1] if context.quick else [LONG_SECONDS, SHORT_SECONDS, SHORT_SECONDS]
-    for count in (1000, 10000, 100000, 1000000):
+    counts = (1000, 10000, 100000) if context.quick else (1000, 10000, 100000, 1000000)
+    for count in counts:
+        runs = [SHORT_SECONDS + 1] if context.quick else [LONG_SECONDS, SHORT_SECONDS, SHORT_SECONDS]
         with harness.target("benchgoroutines", arguments=(str(count),), stdin=subprocess.PIPE) as process:
             _own_rows(context, count, process, runs)
             _pprof_rows(context, count, process)
-        if count <= (1000 if context.quick else 100000):
-            _delve_row(context, count)
+    for count in counts[:1] if context.quick else counts[:3]:
+        _delve_row(context, count)

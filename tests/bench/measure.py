@@ -98,6 +98,12 @@ class Tool:
         """Share of one core that its probes took, hits x calibrated cost + time in the programs; 0 without probes."""
         return self.report["overhead"]["estimated"] or 0.0
 
+    def cost_seconds(self):
+        return self.cost_by_count() * self.report["window"]["seconds"]
+
+    def trap_ns(self):
+        return self.report["overhead"]["trap_ns"]
+
 
 @contextlib.contextmanager
 def tool(pid, *arguments, duration="600s"):
@@ -117,6 +123,12 @@ class Naive:
 
     def hits(self):
         return self.report["newproc"] + self.report["gopark"] + self.report["mallocgc"]
+
+    def cost_seconds(self):
+        return (self.hits() * self.report["trap_ns"] + self.report["run_ns"]) / 1e9
+
+    def trap_ns(self):
+        return self.report["trap_ns"]
 
 
 @contextlib.contextmanager
