@@ -23,13 +23,17 @@ def _attached(variant, pid):
 class Variant:
     def __init__(self):
         self.throughput, self.p99, self.cpu = [], [], []  # traced / untraced
+        self.extra = []  # CPU that a traced run used more for as many requests, of one core
         self.trap_ns, self.hits_per_request, self.cost_per_request = [], [], []
+        self.seconds_per_request = []  # more than untraced
         self.core_share, self.own_cpu = [], []  # of one core; not of the rival
 
     def add(self, traced, before, after):
         self.throughput.append(traced.per_second / ((before.per_second + after.per_second) / 2))
         self.p99.append(traced.p99 / ((before.p99 + after.p99) / 2))
         self.cpu.append(traced.cpu_per_request / ((before.cpu_per_request + after.cpu_per_request) / 2))
+        self.seconds_per_request.append(traced.cpu_per_request - (before.cpu_per_request + after.cpu_per_request) / 2)
+        self.extra.append((1 - 1 / self.cpu[-1]) * traced.core_share)
 
     def count(self, tracer, requests, cpu_per_request):
         """What the tracer counted while so many requests were served that take so much CPU untraced."""
@@ -61,8 +65,12 @@ def _rows(context, name, variant):
     add("p99 latency, traced / untraced", variant.p99, results.ratio,
         *(("<= 1.1", lambda x: x <= 1.1) if name == DEFAULT else ()))
     add("server's CPU a request, traced / untraced", variant.cpu, results.ratio)
+    add("server's extra CPU, of one core", variant.extra, results.percent)
     add("probe hits a request", variant.hits_per_request, lambda x: "%.2f" % x)
     add("calibrated cost of a hit", variant.trap_ns, lambda x: "%.0f ns" % x)
+    if name != DEFAULT:  # it has too few hits to tell
+        per_hit = [extra / hits for extra, hits in zip(variant.seconds_per_request, variant.hits_per_request) if hits]
+        add("server's extra CPU a hit", per_hit or [0.0], lambda x: "%.0f ns" % (1e9 * x))
     add("cost by count, of an untraced request's CPU", variant.cost_per_request, results.percent)
     if variant.own_cpu:
         add("cost by count, of one core", variant.core_share, results.percent, *budget[name])

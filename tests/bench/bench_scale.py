@@ -11,7 +11,7 @@ import results
 DELVE = os.path.join(os.environ.get("GOTRACE_DELVE", "/var/cache/gotrace-leak/delve"), "usr", "bin", "dlv")
 TARGETS = {100000: (0.060, 0.025), 1000000: (0.6, 0.25)}  # seconds: cold, unchanged
 IDLE_SECONDS, LONG_SECONDS, SHORT_SECONDS = 2, 8, 2
-DELVE_SECONDS = 30
+DELVE_SECONDS, DUMP_SECONDS = 30, 30
 
 
 def _gap(process):
@@ -53,14 +53,25 @@ def _own_rows(context, count, process, runs):
                             "%s when nobody did" % results.milliseconds(idle), values={"seconds": gap, "idle": idle}))
 
 
+def _dump(process, debug):
+    """(What is shown, what is shown of the target's pause, values); after a dump that takes too long the target is of no
+    more use."""
+    _gap(process)
+    try:
+        took, size = measure.ask(process, "dump %d" % debug, DUMP_SECONDS)
+    except measure.NoAnswer:
+        return "more than %d s" % DUMP_SECONDS, "", {}
+    gap = _gap(process)
+    stood = "target stood for %s" % results.milliseconds(gap)
+    return results.milliseconds(took / 1e9), stood, {"seconds": took / 1e9, "gap": gap, "bytes": size}
+
+
 def _pprof_rows(context, count, process):
     for debug, what in ((1, "grouped"), (2, "full")):
-        _gap(process)
-        took, size = measure.ask(process, "dump %d" % debug, 120)
-        gap = _gap(process)
-        context.add(results.Row("scale", "%d goroutines: runtime/pprof's %s dump" % (count, what), results.milliseconds(took / 1e9),
-                                "target stood for %s" % results.milliseconds(gap),
-                                values={"seconds": took / 1e9, "gap": gap, "bytes": size}))
+        shown, stood, values = _dump(process, debug)
+        context.add(results.Row("scale", "%d goroutines: runtime/pprof's %s dump" % (count, what), shown, stood, values=values))
+        if not values:
+            return
 
 
 def _delve(process, directory):

@@ -53,13 +53,17 @@ def cpu_seconds(pid):
     return total / 1e9
 
 
+class NoAnswer(RuntimeError):
+    pass
+
+
 def ask(process, command, seconds=60):
-    """Numbers that a target answers to a command on its stdin."""
+    """Numbers that a target answers to a command on its stdin; NoAnswer when it takes longer than `seconds`."""
     process.stdin.write((command + "\n").encode())
     process.stdin.flush()
     line = harness.read_line(process.stdout, seconds)
     if not line.endswith(b"\n"):
-        raise RuntimeError("no answer to '%s'" % command)
+        raise NoAnswer("no answer to '%s' in %d s" % (command, seconds))
     return [int(word) for word in line.split()]
 
 
@@ -67,7 +71,7 @@ class Tool:
     """gotrace-leak while it runs; `report`, `rss_bytes` and `cpu_seconds` of it once it has ended."""
 
     def __init__(self, process):
-        self.process, self.report, self.rss_bytes, self.cpu_seconds, self.ended_at = process, None, 0, 0.0, 0.0
+        self.process, self.report, self.rss_bytes, self.cpu_seconds = process, None, 0, 0.0
 
     def finish(self, stop=True):
         """Reads the report; `stop`: asks for it now instead of waiting for the end of --duration."""
@@ -75,13 +79,12 @@ class Tool:
             self.process.send_signal(signal.SIGINT)
         output = self.process.stdout.read()
         _, status, usage = os.wait4(self.process.pid, 0)
-        self.ended_at = time.monotonic()
         self.process.returncode = os.waitstatus_to_exitcode(status)
         if self.process.returncode != 0:
             raise RuntimeError("gotrace-leak ended with %d" % self.process.returncode)
         self.rss_bytes = usage.ru_maxrss * 1024
         self.cpu_seconds = usage.ru_utime + usage.ru_stime
-        self.report = json.loads(output) if output.startswith(b"{") else output
+        self.report = json.loads(output)
         return self
 
     # By count: what it says itself.
@@ -139,7 +142,8 @@ def naive(pid):
 
 # ---------------------------------------------------------------- load
 class Load:
-    """One run of wrk against a server: requests, requests a second, p99 in s, CPU seconds of the server a request."""
+    """One run of wrk against a server: requests, requests a second, p99 in s, CPU seconds of the server a request, and the
+    share of one core that it used."""
 
     def __init__(self, output, server_cpu_seconds):
         self.requests = int(re.search(r"(\d+) requests in ", output).group(1))
@@ -147,6 +151,7 @@ class Load:
         value, unit = re.search(r"\s99%\s+([\d.]+)(us|ms|s)\b", output).groups()
         self.p99 = float(value) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[unit]
         self.cpu_per_request = server_cpu_seconds / max(1, self.requests)
+        self.core_share = self.cpu_per_request * self.per_second
 
 
 def load(context, pid, url, seconds):

@@ -68,7 +68,7 @@ gotrace_stack make_stack(const std::vector<std::uint64_t>& addresses, std::uint6
   stack.size = sizeof(stack);
   stack.hash = (number + 1) * kHash;
   stack.count = kFrames;
-  for (std::uint32_t i = 0; i < kFrames; ++i) stack.pc[i] = addresses[(number * 7 + i * 13) % addresses.size()];
+  for (std::uint64_t i = 0; i < kFrames; ++i) stack.pc[i] = addresses[(number * 7 + i * 13) % addresses.size()];
   return stack;
 }
 
