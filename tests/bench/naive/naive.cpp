@@ -118,7 +118,9 @@ Result<std::uint64_t> entry_trap_ns() {
   const auto kind = gotrace::probe::AttachKind::perf;
   const auto kernel = gotrace::probe::KernelSide::load({}, kind, kBuffer);
   if (!kernel) return kernel.error();
-  return gotrace::probe::calibrate_trap(**kernel, gotrace::probe::SiteKind::stepped);
+  const auto cost = gotrace::probe::calibrate_trap(**kernel, gotrace::probe::SiteKind::stepped);
+  if (!cost) return cost.error();
+  return cost->alone_ns;
 }
 
 bool stdin_closed() {
