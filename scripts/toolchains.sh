@@ -2,17 +2,19 @@
 # Unpacks Go toolchains, Go servers and kernels from Debian's suites, beside the system: nothing is installed.
 #
 #   toolchains.sh [ITEM...]     default: everything
-#   ITEM: a Go version (1.24) | go (all of them) | servers | kernels
+#   ITEM: a Go version (1.24) | go (all of them) | servers | kernels | delve (only for benchmarks, not in the default)
 #
 # Results: $GOTRACE_TOOLCHAINS/VERSION/usr/lib/go-VERSION   (default /var/cache/gotrace-leak/go)
 #          $GOTRACE_SERVERS/usr/bin/{caddy,prometheus,etcd} (default /var/cache/gotrace-leak/servers)
 #          $GOTRACE_KERNELS/VERSION/{vmlinuz,...}           (default /var/cache/gotrace-leak/kernels)
+#          $GOTRACE_DELVE/usr/bin/dlv                       (default /var/cache/gotrace-leak/delve)
 # Only what is missing is fetched. Packages are verified by apt with Debian's archive keys.
 set -euo pipefail
 
 readonly go_dir=${GOTRACE_TOOLCHAINS:-/var/cache/gotrace-leak/go}
 readonly servers_dir=${GOTRACE_SERVERS:-/var/cache/gotrace-leak/servers}
 readonly kernels_dir=${GOTRACE_KERNELS:-/var/cache/gotrace-leak/kernels}
+readonly delve_dir=${GOTRACE_DELVE:-/var/cache/gotrace-leak/delve}
 readonly keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # Which suite carries which version.
@@ -99,6 +101,13 @@ get_servers() {
   unpack bookworm "$servers_dir" "${server_packages[@]}"
 }
 
+# The first delve that knows Go 1.24.
+get_delve() {
+  [[ ! -x $delve_dir/usr/bin/dlv ]] || return 0
+  echo "toolchains: delve from trixie"
+  unpack trixie "$delve_dir" delve
+}
+
 # The meta package names the real one; only boot/ is kept.
 get_kernel() {
   local version=$1 suite=${kernel_suite[$1]} package
@@ -119,6 +128,7 @@ get() {
   case $1 in
     go) for version in $(printf '%s\n' "${!go_suite[@]}" | sort -V); do get_go "$version"; done ;;
     servers) get_servers ;;
+    delve) get_delve ;;
     kernels) for version in $(printf '%s\n' "${!kernel_suite[@]}" | sort -V); do get_kernel "$version"; done ;;
     *) get_go "$1" ;;
   esac

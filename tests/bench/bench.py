@@ -1,111 +1,154 @@
 #!/usr/bin/env python3
-"""What gotrace-leak costs and how fast it is, as ratios: bench.py [caddy|snapshot|trace...] (default: all).
+"""The benchmark: bench.py [--quick] [--markdown] [--json FILE] [SECTION...]   (default: all sections, in this order)
 
-caddy     requests per second of caddy under wrk, traced / untraced, in alternating runs
-snapshot  time of a look at 1,000, 10,000 and 100,000 parked goroutines, and our own memory
-trace     events per second through record and through replay, bytes per event"""
+caddy     throughput and p99 of caddy under wrk: untraced, default mode, all probes within 5 %, a naive rival
+worst     programs that do nothing but allocate, park or spawn: is --max-overhead kept?
+scale     looks at 1,000 to 1,000,000 goroutines; beside it dlv and the program's own dump
+attach    from start to first report
+pipeline  events a second from the ring buffer to the model, to disk and back; bytes an event
+
+One table goes to stdout at the end, what happens meanwhile to stderr, and all numbers to a JSON file. The machine should
+do nothing else; how much it scatters by itself is in the table. docs/benchmarks.md says what each row means."""
+import argparse
+import datetime
 import os
 import platform
-import re
-import statistics
+import signal
 import subprocess
 import sys
 import time
+import traceback
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)),
+                os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e")]
+import bench_attach  # noqa: E402
+import bench_caddy  # noqa: E402
+import bench_pipeline  # noqa: E402
+import bench_scale  # noqa: E402
+import bench_worst  # noqa: E402
 import harness  # noqa: E402
-import test_servers  # noqa: E402
+import large  # noqa: E402
+import measure  # noqa: E402
+from results import Results, Row  # noqa: E402
 
-ROUNDS, ROUND_SECONDS = 6, 8
-
-
-def row(name, value):
-    print("%-58s %s" % (name, value), flush=True)
-
-
-def requests_per_second(url, seconds=ROUND_SECONDS):
-    output = subprocess.run(["wrk", "-t1", "-c50", "-d%ds" % seconds, url], check=True, stdout=subprocess.PIPE, text=True).stdout
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", output).group(1))
-
-
-def finish(tool):
-    """Output of a tool that was started with harness.running, and the peak of its resident memory in MiB."""
-    output = tool.stdout.read()
-    _, status, usage = os.wait4(tool.pid, 0)
-    tool.returncode = os.waitstatus_to_exitcode(status)
-    if tool.returncode != 0:
-        raise RuntimeError("gotrace-leak ended with %d" % tool.returncode)
-    return output, usage.ru_maxrss / 1024
+# Section: what runs, seconds that it may take in full and with --quick. In full they add up to less than 20 minutes.
+SECTIONS = {
+    "caddy": (bench_caddy.run, 380, 60),
+    "worst": (bench_worst.run, 460, 60),
+    "scale": (bench_scale.run, 230, 60),
+    "attach": (bench_attach.run, 45, 30),
+    "pipeline": (bench_pipeline.run, 65, 40),
+}
 
 
-def bench_caddy():
-    ratios, again, rss = [], [], 0.0
-    with test_servers.server(test_servers.caddy) as (process, url, _):
-        requests_per_second(url)  # warm
-        previous = None
-        for _ in range(ROUNDS):
-            untraced = requests_per_second(url)
-            if previous:
-                again.append(untraced / previous)
-            previous = untraced
-            with harness.running("-p", process.pid, "--duration", "%ds" % (ROUND_SECONDS + 2), stderr=subprocess.DEVNULL) as tool:
-                time.sleep(1)
-                ratios.append(requests_per_second(url) / untraced)
-                rss = max(rss, finish(tool)[1])
-    row("caddy under wrk, traced / untraced, median of %d" % ROUNDS,
-        "%.3f (%.3f - %.3f)" % (statistics.median(ratios), min(ratios), max(ratios)))
-    row("  noise: untraced / the untraced run before", "%.3f - %.3f" % (min(again), max(again)))
-    row("  our peak RSS", "%.1f MiB" % rss)
+class OutOfTime(Exception):
+    pass
 
 
-def bench_snapshot():
-    first = None
-    for count in (1000, 10000, 100000):
-        with harness.target("manygoroutines", arguments=(str(count),)) as process:
-            with harness.running("-p", process.pid, "--duration", "6s", "-f", "json", stderr=subprocess.DEVNULL) as tool:
-                output, rss = finish(tool)
-        snapshots = harness.json.loads(output)["sources"]["snapshots"]
-        longest, last = snapshots["longest_read_seconds"] * 1e3, snapshots["last_read_seconds"] * 1e3
-        first = first or longest
-        row("look at %7d goroutines: first, later" % count,
-            "%.1f ms, %.1f ms; x %.1f of 1,000; our peak RSS %.1f MiB" % (longest, last, longest / first, rss))
+def say(text):
+    print(text, file=sys.stderr, flush=True)
 
 
-def bench_trace():
-    with harness.temporary_directory() as directory, test_servers.server(test_servers.caddy) as (process, url, _):
-        path = os.path.join(directory, "t.gtl")
-        with test_servers.load(url):
-            with harness.running("-p", process.pid, "--duration", "10s", "--record", path, "--max-overhead", "50%", "-f", "json",
-                                 stderr=subprocess.DEVNULL) as tool:
-                report = harness.json.loads(finish(tool)[0])
-        events = sum(probe["hits"] or 0 for probe in report["sources"]["probes"])
-        lost = sum(probe["lost"] or 0 for probe in report["sources"]["probes"])
-        begin = time.monotonic()
-        with harness.running("report", path, stderr=subprocess.DEVNULL) as tool:
-            _, rss = finish(tool)
-        seconds = time.monotonic() - begin
-        size = os.path.getsize(path)
-    if not events:
-        row("trace", "no events were recorded")
-        return
-    cpu = report["overhead"]["own_cpu_seconds"]
-    row("record: events per second (lost %d of %d)" % (lost, events), "%.0f" % (events / report["window"]["seconds"]))
-    if cpu:
-        row("  events per second of our own CPU", "%.0f" % (events / cpu))
-    row("replay: events per second; faster than the recording by", "%.0f; x %.1f" % (events / seconds, report["window"]["seconds"] / seconds))
-    row("bytes per event; replay's peak RSS", "%.1f; %.1f MiB" % (size / events, rss))
+def on_signal(number, _):
+    sys.exit(128 + number)  # by an exception, so that everything that was started is reaped
+
+
+def on_alarm(*_):
+    raise OutOfTime("it took longer than it may")
+
+
+def cpu_model():
+    with open("/proc/cpuinfo") as file:
+        return next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "?")
+
+
+def commit():
+    result = subprocess.run(["git", "-C", harness.ROOT, "describe", "--always", "--dirty", "--abbrev=12"], stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, text=True)
+    return result.stdout.strip() or "?"
+
+
+def about(arguments):
+    gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2 ** 30
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": "%d CPUs, %s, %.0f GiB, Linux %s" % (os.cpu_count(), cpu_model(), gib, platform.release()),
+        "command": " ".join(["sudo ./scripts/bench.sh"] + arguments),
+        "commit": commit(),
+        "load average before": "%.2f" % os.getloadavg()[0],
+    }
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="under three minutes: shows that everything works, not what it costs")
+    parser.add_argument("--json", metavar="FILE", default=os.path.join(harness.ROOT, "build", "bench.json"))
+    parser.add_argument("--markdown", action="store_true", help="the table as it goes into docs/benchmarks.md")
+    parser.add_argument("--from", metavar="FILE", dest="source", help="print the table of an earlier run's JSON file")
+    parser.add_argument("--no-pin", action="store_true", help="don't bind server and load to a core each")
+    parser.add_argument("sections", nargs="*", metavar="SECTION")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.sections if name not in SECTIONS]
+    if unknown:
+        parser.error("no such section: %s; there are %s" % (" ".join(unknown), " ".join(SECTIONS)))
+    return arguments
+
+
+def prepare(sections):
+    """Builds what the sections start, so that no time is measured with a compiler beside it."""
+    if "worst" in sections:
+        harness.build("benchwork")
+    if {"scale", "attach", "pipeline"} & set(sections):
+        harness.build("benchgoroutines")
+    if "scale" in sections:
+        harness.build("benchgoroutines", variant="default")
+    if "attach" in sections:
+        large.build()
+
+
+def run_section(name, seconds, arguments, results):
+    """False when it failed; what it measured before stays."""
+    begin = time.monotonic()
+    say("%s: at most %d s" % (name, seconds))
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        SECTIONS[name][0](measure.Context(results, arguments.quick, not arguments.no_pin, 0.9 * seconds, say))
+        return True
+    except Exception as error:  # the other sections are worth having
+        traceback.print_exc()
+        results.add(Row(name, "section did not end: %s" % error, "failed"))
+        return False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        say("%s: took %.0f s" % (name, time.monotonic() - begin))
+
+
+def measured(arguments):
+    sections = arguments.sections or list(SECTIONS)
+    seconds = {name: SECTIONS[name][2 if arguments.quick else 1] for name in sections}
+    say("bench: %s; at most %.1f minutes" % (", ".join("%s %d s" % item for item in seconds.items()), sum(seconds.values()) / 60))
+    prepare(sections)
+    results = Results(about(sys.argv[1:]))
+    if os.getloadavg()[0] > 0.5:
+        say("bench: warning: the machine is busy (load average %.1f); what is measured now says little" % os.getloadavg()[0])
+    good = True
+    for name in sections:
+        good = run_section(name, seconds[name], arguments, results) and good
+        results.save(arguments.json)
+    say("bench: wrote %s" % arguments.json)
+    return results, good
 
 
 def main():
-    benches = {"caddy": bench_caddy, "snapshot": bench_snapshot, "trace": bench_trace}
-    chosen = sys.argv[1:] or list(benches)
-    unknown = [name for name in chosen if name not in benches]
-    if unknown:
-        sys.exit("no such bench: %s; there are %s" % (" ".join(unknown), " ".join(benches)))
-    row("machine", "Linux %s, %d CPUs" % (platform.release(), os.cpu_count()))
-    for name in chosen:
-        benches[name]()
+    arguments = parse()
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, on_signal)
+    signal.signal(signal.SIGALRM, on_alarm)
+    results, good = (Results.load(arguments.source), True) if arguments.source else measured(arguments)
+    print(results.markdown() if arguments.markdown else results.text(), end="")
+    say("bench: %d targets missed" % results.missed())
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -53,11 +53,12 @@ def build(name, version="1.24", variant="stripped", tags=""):
     # One build at a time for each toolchain: they share a cache and two cores.
     with _lock("build-" + version):
         if not os.path.exists(output):
-            _go_build(source, output, version, variant, tags)
+            go_build(source, output, version, variant, tags)
     return output
 
 
-def _go_build(source, output, version, variant, tags):
+def go_build(source, output, version, variant, tags=""):
+    """Builds the package in the directory `source`."""
     goroot = os.path.join(TOOLCHAINS, version, "usr", "lib", "go-" + version)
     os.makedirs(os.path.dirname(output), exist_ok=True)
     modfile = os.path.join(BUILD, "mod", version, "go.mod")  # so that the program gets this version's defaults
@@ -118,7 +119,7 @@ def at(frame, place):
 
 
 # ---------------------------------------------------------------- processes
-def _read_line(stream, seconds):
+def read_line(stream, seconds):
     """One line of a pipe, or what came of it before the time was up."""
     deadline, line = time.monotonic() + seconds, b""
     while not line.endswith(b"\n"):
@@ -158,7 +159,7 @@ def started(command, ready=True, **options):
     process = _popen(command, stdout=subprocess.PIPE, start_new_session=True, **options)
     try:
         if ready:
-            line = _read_line(process.stdout, 60)
+            line = read_line(process.stdout, 60)
             if line.strip() != b"READY":
                 raise RuntimeError("%s did not become ready: %r" % (command[0], line))
         yield process
@@ -167,10 +168,10 @@ def started(command, ready=True, **options):
 
 
 @contextlib.contextmanager
-def target(name, version="1.24", variant="stripped", tags="", arguments=(), env=None):
+def target(name, version="1.24", variant="stripped", tags="", arguments=(), env=None, **options):
     """A running target of tests/targets, READY."""
     executable = build(name, version, variant, tags)
-    with started([executable, *arguments], env=dict(os.environ, **(env or {}))) as process:
+    with started([executable, *arguments], env=dict(os.environ, **(env or {})), **options) as process:
         yield process
 
 
