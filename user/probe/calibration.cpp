@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <thread>
@@ -22,6 +23,7 @@
 
 #include "base/unique_fd.h"
 #include "probe/attach.h"
+#include "probe/clock.h"
 
 // The first instruction of each is a site of one kind. The `jbe` is not taken: the stack pointer is not 0.
 asm(R"(
@@ -55,6 +57,11 @@ constexpr int kCalls = 300;  // a batch: 0.1 ms to 8 ms
 constexpr std::size_t kBatches = 5;
 constexpr std::uint32_t kMostThreads = 4;
 constexpr std::size_t kStackBytes = 64 << 10;
+constexpr std::size_t kColdCalls = 200;
+constexpr std::size_t kSweptBytes = 1 << 20;  // what a server touches between two hits pushes the kernel's lines out
+constexpr std::size_t kCacheLine = 64;
+constexpr char kHot = 'h';
+constexpr char kCold = 'c';
 
 struct Place {
   Function function = nullptr;
@@ -99,6 +106,7 @@ std::optional<std::uint64_t> offset_in_own_executable(std::uintptr_t address) {
 struct Worker {  // what a thread of the child needs; async-signal-safe calls only, our other threads may hold locks
   int channel = -1;
   Function function = nullptr;
+  const volatile char* swept = nullptr;  // kSweptBytes
 };
 
 // What the thread itself used, waiting for locks in the kernel included: who else runs on this machine does not count.
@@ -108,13 +116,32 @@ std::uint64_t thread_cpu_ns() {
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
 }
 
+// A tight loop: ns of kCalls calls.
+std::uint64_t call_hot(const Worker& worker) {
+  const std::uint64_t begin = thread_cpu_ns();
+  for (int i = 0; i < kCalls; ++i) worker.function();
+  return thread_cpu_ns() - begin;
+}
+
+// ns of one call, its caches swept before: the mean of the lower nine tenths, since the rest was interrupted.
+std::uint64_t call_cold(const Worker& worker) {
+  std::array<std::uint64_t, kColdCalls> times;
+  for (auto& time : times) {
+    for (std::size_t at = 0; at < kSweptBytes; at += kCacheLine) (void)worker.swept[at];
+    const std::uint64_t begin = clock_ns();
+    worker.function();
+    time = clock_ns() - begin;
+  }
+  std::sort(times.begin(), times.end());
+  constexpr std::size_t kKept = kColdCalls * 9 / 10;
+  return std::accumulate(times.begin(), times.begin() + kKept, std::uint64_t{0}) / kKept;
+}
+
 int work(void* argument) {
   const auto& worker = *static_cast<const Worker*>(argument);
   char order = 0;
   while (read(worker.channel, &order, 1) == 1) {
-    const std::uint64_t begin = thread_cpu_ns();
-    for (int i = 0; i < kCalls; ++i) worker.function();
-    const std::uint64_t spent = thread_cpu_ns() - begin;
+    const std::uint64_t spent = order == kCold ? call_cold(worker) : call_hot(worker);
     if (write(worker.channel, &spent, sizeof(spent)) != sizeof(spent)) break;
   }
   _exit(0);  // all of the child
@@ -143,10 +170,15 @@ class Child {
       while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
       }
     }
-    if (stacks_ != MAP_FAILED) munmap(stacks_, kStackBytes * channels_.size());
+    if (memory_ != MAP_FAILED) munmap(memory_, memory_bytes());
   }
 
   Status start(Function function) {
+    memory_ = mmap(nullptr, memory_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory_ == MAP_FAILED) return system_error("mmap");
+    auto* stacks = static_cast<char*>(memory_);
+    const char* swept = stacks + kStackBytes * channels_.size();
+    std::memset(stacks + kStackBytes * channels_.size(), 1, kSweptBytes);  // or all of it is one page of zeros
     std::vector<UniqueFd> child_ends;
     std::vector<Worker> workers;
     for (auto& channel : channels_) {
@@ -154,22 +186,19 @@ class Child {
       if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return system_error("socketpair");
       channel.reset(ends[0]);
       child_ends.emplace_back(ends[1]);
-      workers.push_back({ends[1], function});
+      workers.push_back({ends[1], function, swept});
     }
-    stacks_ = mmap(nullptr, kStackBytes * channels_.size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (stacks_ == MAP_FAILED) return system_error("mmap");
     pid_ = fork();
     if (pid_ < 0) return system_error("fork");
     if (pid_ == 0) {
       for (auto& channel : channels_) ::close(channel.get());  // or the workers would never see them closed
-      run_child(workers, static_cast<char*>(stacks_));
+      run_child(workers, stacks);
     }
     return success();
   }
 
-  // A batch of kCalls calls by each of the first `threads` threads at the same time: the mean of their nanoseconds.
-  [[nodiscard]] std::optional<std::uint64_t> batch(std::uint32_t threads) {
-    const char order = 'r';
+  // An order to each of the first `threads` threads at the same time: the mean of what they answer.
+  [[nodiscard]] std::optional<std::uint64_t> batch(char order, std::uint32_t threads) {
     for (std::uint32_t i = 0; i < threads; ++i) {
       if (send(channels_[i].get(), &order, 1, MSG_NOSIGNAL) != 1) return std::nullopt;
     }
@@ -184,27 +213,27 @@ class Child {
   [[nodiscard]] std::optional<std::uint64_t> median(std::uint32_t threads) {
     std::array<std::uint64_t, kBatches> times{};
     for (auto& time : times) {
-      const auto spent = batch(threads);
+      const auto spent = batch(kHot, threads);
       if (!spent) return std::nullopt;
       time = *spent;
     }
     std::ranges::sort(times);
     return times[kBatches / 2];
   }
+  [[nodiscard]] std::optional<std::uint64_t> cold() { return batch(kCold, 1); }
   [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:
+  [[nodiscard]] std::size_t memory_bytes() const { return kStackBytes * channels_.size() + kSweptBytes; }
   static Error system_error(const char* what) {
     return failure(fmt::format("calibrating the cost of a probe: {}: {}", what, std::strerror(errno)));
   }
   pid_t pid_ = -1;
   std::vector<UniqueFd> channels_;  // one a thread
-  void* stacks_ = MAP_FAILED;
+  void* memory_ = MAP_FAILED;       // a stack for each thread, then what is swept
 };
 
-std::uint64_t per_call(std::uint64_t probed, std::uint64_t plain) {
-  return (probed - std::min(plain, probed)) / kCalls;
-}
+std::uint64_t less(std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; }
 
 }  // namespace
 
@@ -223,8 +252,9 @@ Result<TrapCost> calibrate_trap(const KernelSide& kernel, SiteKind kind) {
   Child child(cost.cpus);
   if (auto started = child.start(place.function); !started) return started.error();
   const auto plain = child.median(1);
+  const auto plain_cold = child.cold();
   const auto before = kernel.counters(GOTRACE_CALIBRATE);
-  if (!plain || !before) return failure("calibrating the cost of a probe: the child ended");
+  if (!plain || !plain_cold || !before) return failure("calibrating the cost of a probe: the child ended");
   const std::array offsets{*offset};
   auto attached =
       attach_program(kernel.kind(), kernel.program_fd(GOTRACE_CALIBRATE), {"/proc/self/exe", offsets, child.pid()});
@@ -232,13 +262,14 @@ Result<TrapCost> calibrate_trap(const KernelSide& kernel, SiteKind kind) {
   const auto alone = child.median(1);
   const auto after = kernel.counters(GOTRACE_CALIBRATE);
   const auto together = child.median(cost.cpus);
-  if (!alone || !after || !together) return failure("calibrating the cost of a probe: the child ended");
+  const auto cold = child.cold();
+  if (!alone || !after || !together || !cold) return failure("calibrating the cost of a probe: the child ended");
   if (after->traps - before->traps != kCalls * kBatches) {
     return failure(fmt::format("{} of {} hits of a thread arrived: this kernel loses hits",
                                after->traps - before->traps, kCalls * kBatches));
   }
-  cost.alone_ns = per_call(*alone, *plain);
-  cost.contended_ns = std::max(cost.alone_ns, per_call(*together, *plain));
+  cost.alone_ns = std::max(less(*cold, *plain_cold), less(*alone, *plain) / kCalls);
+  cost.contended_ns = cost.alone_ns + less(*together, *alone) / kCalls;
   return cost;
 }
 

@@ -11,6 +11,7 @@
 namespace gotrace::probe {
 
 struct TrapCost {  // of one hit, trap and an all but empty program included, ns
+  // With caches that hold other things, as between two hits of a server: some times what a tight loop shows.
   std::uint64_t alone_ns = 0;
   std::uint64_t contended_ns = 0;  // when as many CPUs as `cpus` hit at the same time
   std::uint32_t cpus = 1;
