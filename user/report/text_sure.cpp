@@ -36,6 +36,21 @@ std::string heap_profile_text(const Page& page, const detect::Analysis& analysis
   return "heap profile not read";
 }
 
+// The rungs of the ladder that told which line allocates.
+std::string call_sites_text(const detect::Analysis& analysis) {
+  std::vector<std::string> from;
+  if (analysis.heap_profile.looks > 0) from.emplace_back("the heap profile");
+  const auto hits = [&analysis](std::string_view symbol) {
+    return std::any_of(analysis.probes.begin(), analysis.probes.end(), [symbol](const detect::ProbeSummary& probe) {
+      return probe.state.symbol == symbol && probe.state.hits > 0;
+    });
+  };
+  if (hits("runtime.mallocgc")) from.emplace_back("every allocation (mallocgc)");
+  if (hits("runtime.(*mcache).refill") || hits("runtime.(*mcache).allocLarge"))
+    from.emplace_back("one hit a span of allocations (refill)");
+  return from.empty() ? "" : fmt::format("Call sites from {}.", fmt::join(from, " and "));
+}
+
 std::string probe_extent(const Page& page, const detect::ProbeSummary& probe) {
   const auto& state = probe.state;
   const auto extent =
@@ -211,7 +226,8 @@ void print_how_sure(Page& page, const detect::Analysis& analysis) {
                       layout_text(page, analysis), override_text(analysis)});
   const auto looks =
       fmt::format("{}; {}; {}.", looks_text(analysis), gc_text(analysis), heap_profile_text(page, analysis));
-  page.paragraph("HOW SURE   ", 11, join_sentences({looks, probes, caveats}), Style::bold, 8);
+  page.paragraph("HOW SURE   ", 11, join_sentences({looks, call_sites_text(analysis), probes, caveats}), Style::bold,
+                 8);
   print_not_checked(page, analysis);
   print_source_states(page, analysis);
 }
