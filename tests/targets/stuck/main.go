@@ -10,7 +10,8 @@ import (
 const requests = 5000
 
 type batch struct {
-	id int
+	id       int
+	timedOut chan struct{}
 }
 
 func (b *batch) handle() {
@@ -21,11 +22,12 @@ func (b *batch) handle() {
 	select {
 	case <-result:
 	case <-time.After(time.Microsecond):
+		close(b.timedOut)
 	}
 }
 
 func (b *batch) compute(result chan int) {
-	time.Sleep(2 * time.Millisecond)
+	<-b.timedOut   // always too late: a machine that is busy must not let one through
 	result <- b.id // BLOCKED
 }
 
@@ -33,7 +35,7 @@ var sink []byte
 
 func main() {
 	for i := 0; i < requests; i++ {
-		(&batch{id: i}).handle()
+		(&batch{i, make(chan struct{})}).handle()
 		if i%5 == 0 {
 			time.Sleep(4 * time.Millisecond)
 		}
