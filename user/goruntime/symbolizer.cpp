@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "goruntime/pclntab.h"
+
 namespace gotrace::goruntime {
 namespace {
 
@@ -67,6 +69,7 @@ LocationId Symbolizer::location(process::Address address, bool is_return) {
 LocationId Symbolizer::define(std::uint64_t key, std::uint64_t pc, std::vector<Frame> frames) {
   const auto id = static_cast<LocationId>(locations_.size() + 1);
   locations_.emplace(key, id);
+  if (is_wrapper(pc, frames)) wrappers_.insert(id);
   LocationRecord record{.id = id, .pc = pc, .frames = std::move(frames)};
   if (record.frames.empty()) record.frames.push_back({.function = "?", .file = ""});
   for (Frame& frame : record.frames) {
@@ -81,9 +84,18 @@ StackId Symbolizer::stack(std::span<const process::Address> return_addresses, bo
   locations.reserve(return_addresses.size());
   for (std::size_t i = 0; i < return_addresses.size(); ++i) {
     const LocationId id = location(return_addresses[i], i > 0 || !first_is_exact);
-    if (id != LocationId::none) locations.push_back(id);
+    if (id == LocationId::none || (i > 0 && wrappers_.contains(id))) continue;
+    locations.push_back(id);
   }
   return intern(std::move(locations), truncated);
+}
+
+// Go's own traces leave out the wrappers that the compiler makes for `go f(x)`, and so do those of its heap profile
+// (runtime/traceback.go, elideWrapperCalling).
+bool Symbolizer::is_wrapper(std::uint64_t pc, const std::vector<Frame>& frames) const {
+  const auto function = program_.functions().containing(pc);
+  return function && frames.size() == 1 && frames.front().function == function->name &&
+         function->function_id == wrapper_function_id(program_.build_info().minor);
 }
 
 StackId Symbolizer::intern(std::vector<LocationId> locations, bool truncated) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -31,11 +32,13 @@ class Symbolizer {
   // Sends what `key` of locations_ stands for; `frames` may be empty.
   LocationId define(std::uint64_t key, std::uint64_t pc, std::vector<Frame> frames);
   StackId intern(std::vector<LocationId> locations, bool truncated);
+  [[nodiscard]] bool is_wrapper(std::uint64_t pc, const std::vector<Frame>& frames) const;
 
   const Program& program_;
   RecordSink& sink_;
   std::string goroot_prefix_;  // of source files of the standard library; empty with -trimpath
   std::unordered_map<std::uint64_t, LocationId> locations_;
+  std::set<LocationId> wrappers_;  // nothing but a wrapper is there
   std::map<std::vector<LocationId>, StackId> stacks_;
   std::map<std::vector<LocationId>, StackId> truncated_stacks_;
 };

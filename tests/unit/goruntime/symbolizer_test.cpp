@@ -17,10 +17,14 @@ class FakeTable final : public FunctionTable {
     return std::nullopt;
   }
   [[nodiscard]] std::vector<FunctionRange> find_prefix(std::string_view) const override { return {}; }
-  [[nodiscard]] std::optional<FunctionRange> containing(std::uint64_t) const override { return std::nullopt; }
+  [[nodiscard]] std::optional<FunctionRange> containing(std::uint64_t pc) const override {
+    constexpr std::uint8_t kWrapper = 22;  // internal/abi/symtab.go, Go 1.24
+    if (pc / 0x100 == 7) return FunctionRange{0x700, 0x800, "main.main.gowrap1", kWrapper};
+    return std::nullopt;
+  }
   [[nodiscard]] std::optional<std::int32_t> stack_delta(std::uint64_t) const override { return std::nullopt; }
   [[nodiscard]] std::vector<Frame> frames(std::uint64_t pc) const override {
-    if (pc < 0x100 || pc >= 0x700) return {};
+    if (pc < 0x100 || pc >= 0x800) return {};
     switch (pc / 0x100) {
       case 1:
         return {{.function = "runtime.gopark", .file = root_ + "runtime/proc.go", .line = 381}};
@@ -33,6 +37,8 @@ class FakeTable final : public FunctionTable {
         return {{.function = "gopkg.in/yaml%2ev2.f", .file = "gopkg.in/yaml.v2/x.go", .line = 3}};
       case 5:
         return {{.function = "_cgo_0123_Cfunc_x", .file = "_cgo_gotypes.go", .line = 4}};
+      case 7:
+        return {{.function = "main.main.gowrap1", .file = "/home/me/app/main.go", .line = 9}};
       default:
         return {{.function = "?", .file = "?"}};
     }
@@ -44,7 +50,10 @@ class FakeTable final : public FunctionTable {
 
 class FakeProgram final : public Program {
  public:
-  explicit FakeProgram(std::string root) : table_(std::move(root)) { build_.modules = {"orderd", "gopkg.in/yaml.v2"}; }
+  explicit FakeProgram(std::string root) : table_(std::move(root)) {
+    build_.modules = {"orderd", "gopkg.in/yaml.v2"};
+    build_.minor = 24;
+  }
   [[nodiscard]] const BuildInfo& build_info() const override { return build_; }
   [[nodiscard]] const FunctionTable& functions() const override { return table_; }
   [[nodiscard]] std::uint64_t load_bias() const override { return kBias; }
@@ -118,6 +127,18 @@ TEST_CASE("equal stacks have one id; a truncated one is another") {
   CHECK(sink.stacks[1].truncated);
   CHECK(sink.locations[0].pc == 0x150);  // exact
   CHECK(sink.locations[1].pc == 0x24f);  // a return address
+}
+
+TEST_CASE("wrappers of go statements are left out of stacks, as the heap profile does") {
+  const FakeProgram program("/usr/lib/go/src/");
+  Collector sink;
+  Symbolizer symbolizer(program, sink);
+  (void)symbolizer.stack(std::vector<process::Address>{kBias + 0x250, kBias + 0x750, kBias + 0x150}, false, false);
+  REQUIRE(sink.stacks.size() == 1);
+  REQUIRE(sink.stacks[0].locations.size() == 2);
+  CHECK(sink.locations[static_cast<std::size_t>(sink.stacks[0].locations[1]) - 1].pc == 0x14f);
+  (void)symbolizer.stack(std::vector<process::Address>{kBias + 0x750}, false, false);
+  CHECK(sink.stacks[1].locations.size() == 1);  // where it is itself what is asked for
 }
 
 TEST_CASE("what belongs to the standard library") {
