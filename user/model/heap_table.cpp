@@ -68,6 +68,8 @@ void HeapTable::apply(const HeapBucket& record) {
   if (profile_looks_ == 0) {
     count.first_allocs = record.allocs;
     count.first_frees = record.frees;
+    count.first_pending_allocs = record.pending_allocs;
+    count.first_pending_frees = record.pending_frees;
   }
 }
 
@@ -79,27 +81,42 @@ void HeapTable::apply(const HeapProfile& record) {
 void HeapTable::apply(const HeapCounters& record) {
   if (!first_) first_ = record;
   if (last_ && record.gc_cycles != last_->gc_cycles) note_gc_end(*last_, record);
+  if (last_ && record.gc_running) note_mark_begin(*last_, record);
   if (awaiting_sweep_ && record.swept && !record.gc_running && record.gc_cycles == awaiting_sweep_->cycle)
     add_point(record);
   last_ = record;
 }
 
-// Between the record before the end of marking and the one after it the allocation counters are interpolated.
+HeapTable::Moment HeapTable::between(const HeapCounters& before, const HeapCounters& now, double share) {
+  Moment moment;
+  moment.time_ns =
+      before.time_ns + static_cast<std::uint64_t>(share * static_cast<double>(now.time_ns - before.time_ns));
+  moment.cycle = now.gc_cycles;
+  for (std::size_t i = 0; i < kSizeClasses; ++i) {
+    const double from = allocated_of(before, i);
+    moment.allocated[i] = from + share * (allocated_of(now, i) - from);
+  }
+  return moment;
+}
+
+// Somewhere between the last record without a mark and the first with it.
+void HeapTable::note_mark_begin(const HeapCounters& before, const HeapCounters& now) {
+  const bool known = before.gc_running && before.gc_cycles == now.gc_cycles;
+  if (!known && now.time_ns >= before.time_ns) mark_begin_ = between(before, now, 0.5);
+}
+
+// What is allocated while a GC marks is left alone by it, garbage or not (runtime/mgc.go: objects are allocated black),
+// so what it spared of all that was allocated before it began is what was in use then. Where a mark was too short to be
+// seen, its end stands for its beginning; between two records the counters are interpolated.
 void HeapTable::note_gc_end(const HeapCounters& before, const HeapCounters& now) {
   awaiting_sweep_.reset();
   if (!now.by_class || !before.by_class) return;
-  GcPoint point;
-  point.cycle = now.gc_cycles;
-  point.time_ns = now.last_gc_end_ns != 0 ? now.last_gc_end_ns : now.time_ns;
-  point.time_ns = std::clamp(point.time_ns, before.time_ns, now.time_ns);
-  point.marked_bytes = now.heap_marked_bytes;
+  const std::uint64_t end_ns = now.last_gc_end_ns != 0 ? now.last_gc_end_ns : now.time_ns;
   const double span = static_cast<double>(now.time_ns - before.time_ns);
-  const double share = span > 0 ? static_cast<double>(point.time_ns - before.time_ns) / span : 1;
-  for (std::size_t i = 0; i < kSizeClasses; ++i) {
-    const double from = allocated_of(before, i);
-    point.allocated[i] = from + share * (allocated_of(now, i) - from);
-  }
-  awaiting_sweep_ = point;
+  const double after = static_cast<double>(std::clamp(end_ns, before.time_ns, now.time_ns) - before.time_ns);
+  const bool seen = mark_begin_ && mark_begin_->cycle + 1 == now.gc_cycles;
+  const Moment moment = seen ? *mark_begin_ : between(before, now, span > 0 ? after / span : 1);
+  awaiting_sweep_ = GcPoint{moment.time_ns, now.gc_cycles, {}, moment.allocated, now.heap_marked_bytes};
 }
 
 void HeapTable::add_point(const HeapCounters& now) {

@@ -19,8 +19,8 @@ namespace gotrace::model {
 
 using ClassCounts = std::array<double, kSizeClasses>;  // [0] is large objects, in bytes; the others in objects
 
-struct GcPoint {              // the heap as one GC left it
-  std::uint64_t time_ns = 0;  // end of marking
+struct GcPoint {              // the heap as one GC found it
+  std::uint64_t time_ns = 0;  // start of marking where that was seen, else its end
   std::uint32_t cycle = 0;
   ClassCounts live{};       // survivors: allocated until then less everything freed by that cycle's sweep
   ClassCounts allocated{};  // cumulative, until then
@@ -31,6 +31,7 @@ struct ProfileCount {                                   // raw (unscaled) sample
   std::uint64_t allocs = 0, frees = 0;                  // published, at the latest look
   std::uint64_t pending_allocs = 0, pending_frees = 0;  // at the latest look
   std::uint64_t first_allocs = 0, first_frees = 0;      // published, at the first look
+  std::uint64_t first_pending_allocs = 0, first_pending_frees = 0;
 };
 
 struct SampleCount {  // allocation samples of one site and size class
@@ -82,6 +83,13 @@ class HeapTable {
 
  private:
   std::optional<std::uint32_t> intern_site(StackId stack);
+  struct Moment {
+    std::uint64_t time_ns = 0;
+    std::uint32_t cycle = 0;  // that was the last to be completed then
+    ClassCounts allocated{};
+  };
+  static Moment between(const HeapCounters& before, const HeapCounters& now, double share);
+  void note_mark_begin(const HeapCounters& before, const HeapCounters& now);
   void note_gc_end(const HeapCounters& before, const HeapCounters& now);
   void add_point(const HeapCounters& now);
   void thin_points();
@@ -91,6 +99,7 @@ class HeapTable {
   std::unordered_map<std::uint32_t, std::optional<std::uint32_t>> site_by_stack_;
   std::map<std::string, std::uint32_t> site_by_frames_;
   std::vector<GcPoint> points_;
+  std::optional<Moment> mark_begin_;
   std::optional<GcPoint> awaiting_sweep_;
   std::optional<HeapCounters> first_, last_;
   std::optional<HeapProfile> profile_, first_profile_;
