@@ -12,7 +12,10 @@ namespace {
 
 constexpr double kYoungProcessSeconds = 600;
 constexpr double kLongHistorySeconds = 1800;  // a ramp does not last so long
-constexpr double kLateCrowding = 0.25;        // Kolmogorov distance from an even spread of births
+constexpr double kLateCrowding = 0.15;        // Kolmogorov distance from an even spread of births
+constexpr double kLateByChance = 1.22;        // over the root of their number: exceeded by 5 % of even spreads
+constexpr double kStartUp = 0.1;              // of the process's life: pools and listeners are set up
+constexpr std::size_t kEnoughBirths = 8;      // after start-up, to say how they spread
 
 std::vector<Step> steps_of(const model::GoroutineTable& table, const model::Site& site) {
   std::vector<Step> steps;
@@ -27,34 +30,67 @@ std::vector<Step> steps_of(const model::GoroutineTable& table, const model::Site
   return steps;
 }
 
-// Goroutine ids are handed out in order; at the rate seen now, or over the life of the process if that was slower, they
-// date births that happened before we looked.
+// Goroutine ids are handed out in order and so date births that happened before we looked: at the pace seen now, right
+// when the process set up many goroutines at its start, or evenly between its start and our first look, right when that
+// past was as busy as it seems.
 class BirthClock {
  public:
-  explicit BirthClock(const model::Model& model) {
-    const auto& looks = model.goroutines().looks();
+  enum class Pace : std::uint8_t { of_window, of_past };
+
+  BirthClock(const model::Model& model, Pace pace) : looks_(model.goroutines().looks()), pace_(pace) {
+    const auto& looks = looks_;
     if (looks.empty()) return;
+    first_ns_ = static_cast<double>(looks.front().time_ns);
+    first_newest_ = static_cast<double>(looks.front().newest_goid);
     end_ns_ = static_cast<double>(looks.back().time_ns);
     newest_ = static_cast<double>(looks.back().newest_goid);
     start_ns_ = model.target() ? static_cast<double>(model.target()->started_ns) : 0;
     const double life = std::max(1.0, end_ns_ - start_ns_);
-    double per_ns = newest_ / life;
-    const double window = end_ns_ - static_cast<double>(looks.front().time_ns);
-    if (window > 0) per_ns = std::min(per_ns, (newest_ - static_cast<double>(looks.front().newest_goid)) / window);
-    per_ns_ = per_ns;
+    per_ns_ = newest_ / life;
+    if (end_ns_ > first_ns_) per_ns_ = std::min(per_ns_, (newest_ - first_newest_) / (end_ns_ - first_ns_));
   }
-  [[nodiscard]] double birth_ns(const model::Goroutine& goroutine, std::uint64_t first_look_ns) const {
-    if (goroutine.first_seen_ns > first_look_ns) return static_cast<double>(goroutine.first_seen_ns);
+  [[nodiscard]] double birth_ns(const model::Goroutine& goroutine) const {
+    const auto goid = static_cast<double>(goroutine.state.goid);
+    if (goid > first_newest_) return between_looks(goroutine.state.goid);
+    if (pace_ == Pace::of_past)
+      return first_newest_ > 0 ? start_ns_ + (first_ns_ - start_ns_) * std::min(1.0, goid / first_newest_) : start_ns_;
     if (per_ns_ <= 0) return start_ns_;
-    const double back = (newest_ - static_cast<double>(goroutine.state.goid)) / per_ns_;
-    return std::clamp(end_ns_ - back, start_ns_, static_cast<double>(first_look_ns));
+    return std::clamp(end_ns_ - (newest_ - goid) / per_ns_, start_ns_, std::max(start_ns_, first_ns_));
   }
   [[nodiscard]] double start_ns() const { return start_ns_; }
   [[nodiscard]] double end_ns() const { return end_ns_; }
 
  private:
-  double start_ns_ = 0, end_ns_ = 0, newest_ = 0, per_ns_ = 0;
+  // Looks are late when the machine is busy; the ids between two tell when within that time.
+  [[nodiscard]] double between_looks(std::uint64_t goid) const {
+    const auto after =
+        std::lower_bound(looks_.begin(), looks_.end(), goid,
+                         [](const model::Look& look, std::uint64_t id) { return look.newest_goid < id; });
+    if (after == looks_.end() || after == looks_.begin()) return end_ns_;
+    const auto before = std::prev(after);
+    const double share =
+        static_cast<double>(goid - before->newest_goid) / static_cast<double>(after->newest_goid - before->newest_goid);
+    const auto from = static_cast<double>(before->time_ns);
+    return from + share * (static_cast<double>(after->time_ns) - from);
+  }
+
+  const std::vector<model::Look>& looks_;
+  Pace pace_;
+  double start_ns_ = 0, first_ns_ = 0, end_ns_ = 0, first_newest_ = 0, newest_ = 0, per_ns_ = 0;
 };
+
+// What crowds into the last part of the time, beyond what an even spread of so many would by chance.
+bool crowd_late(const std::vector<double>& births, double begin, double end) {
+  const double chance = kLateByChance / std::sqrt(static_cast<double>(std::max<std::size_t>(1, births.size())));
+  return lateness(births, begin, end) > std::max(kLateCrowding, chance);
+}
+
+// A ramp may begin long after a pool of the same go statement was set up: those of the start are no history of it.
+bool crowd_late_after_start(const std::vector<double>& births, const BirthClock& clock) {
+  const double begin = clock.start_ns() + kStartUp * (clock.end_ns() - clock.start_ns());
+  const std::vector<double> later(std::lower_bound(births.begin(), births.end(), begin), births.end());
+  return later.size() >= kEnoughBirths && later.size() < births.size() && crowd_late(later, begin, clock.end_ns());
+}
 
 void judge_history(SiteJudgement& judged, std::vector<double> births, const BirthClock& clock) {
   const double life = (clock.end_ns() - clock.start_ns()) / 1e9;
@@ -64,12 +100,12 @@ void judge_history(SiteJudgement& judged, std::vector<double> births, const Birt
   // The first few may be another generation (a pool of ten that began to grow): the second percentile begins the story.
   const double first = births[births.size() / 50];
   const double span = (clock.end_ns() - first) / 1e9;
-  const double late = lateness(births, first, clock.end_ns());
+  const bool late = crowd_late(births, first, clock.end_ns()) || crowd_late_after_start(births, clock);
   const bool whole_life = span >= 0.6 * life;
-  judged.history_agrees = (whole_life || span >= kLongHistorySeconds) && late <= kLateCrowding;
-  judged.history = late > kLateCrowding ? "most of those alive were started lately: a ramp or a leak"
-                   : whole_life         ? "those alive were started evenly over the whole life of the process"
-                                        : fmt::format("those alive were started over the last {:.0f} s", span);
+  judged.history_agrees = (whole_life || span >= kLongHistorySeconds) && !late;
+  judged.history = late         ? "most of those alive were started lately: a ramp or a leak"
+                   : whole_life ? "those alive were started evenly over the whole life of the process"
+                                : fmt::format("those alive were started over the last {:.0f} s", span);
 }
 
 std::vector<Frame> most_frequent_birth(const model::Symbols& symbols, const model::Site& site) {
@@ -115,6 +151,18 @@ void judge_one(const model::Model& model, const model::Site& site, SiteJudgement
   }
 }
 
+// Of sites whose history did not agree so far.
+void judge_histories(const model::Model& model, const BirthClock& clock, std::vector<SiteJudgement>& sites) {
+  const auto& table = model.goroutines();
+  std::vector<std::vector<double>> births(sites.size());
+  for (const auto& [goid, goroutine] : table.alive()) {
+    const std::size_t site = table.site_of(goroutine.state.created_at);
+    if (site < births.size() && goroutine.settled) births[site].push_back(clock.birth_ns(goroutine));
+  }
+  for (std::size_t i = 0; i < sites.size(); ++i)
+    if (!sites[i].history_agrees) judge_history(sites[i], std::move(births[i]), clock);
+}
+
 Verdict verdict_of(const SiteJudgement& judged) {
   if (judged.growth.trend == Trend::unknown) return Verdict::unknown;
   if (judged.growth.trend != Trend::growing) return Verdict::healthy;
@@ -126,18 +174,13 @@ Verdict verdict_of(const SiteJudgement& judged) {
 std::vector<SiteJudgement> judge_sites(const model::Model& model) {
   const auto& table = model.goroutines();
   std::vector<SiteJudgement> result(table.sites().size());
-  std::vector<std::vector<double>> births(result.size());
-  const BirthClock clock(model);
-  for (const auto& [goid, goroutine] : table.alive()) {
-    const std::size_t site = table.site_of(goroutine.state.created_at);
-    if (site < births.size() && goroutine.settled)
-      births[site].push_back(clock.birth_ns(goroutine, table.first_look_ns()));
-  }
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    judge_one(model, table.sites()[i], result[i]);
-    judge_history(result[i], std::move(births[i]), clock);
-    result[i].site.verdict = verdict_of(result[i]);
-    if (result[i].site.where) result[i].site.where = line_to_change(result[i]);
+  for (std::size_t i = 0; i < result.size(); ++i) judge_one(model, table.sites()[i], result[i]);
+  // Dating is rough: a history agrees when either way of it does.
+  judge_histories(model, BirthClock(model, BirthClock::Pace::of_past), result);
+  judge_histories(model, BirthClock(model, BirthClock::Pace::of_window), result);
+  for (SiteJudgement& judged : result) {
+    judged.site.verdict = verdict_of(judged);
+    if (judged.site.where) judged.site.where = line_to_change(judged);
   }
   return result;
 }

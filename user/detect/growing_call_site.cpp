@@ -62,7 +62,7 @@ Finding finding_of(const model::Model& model, const HeapJudgement& heap, const S
 std::vector<Finding> find_growing_call_sites(const model::Model& model, const Judgements& judgements) {
   std::vector<Finding> findings;
   for (const SiteGrowth& site : judgements.heap.sites)
-    if (site.call_site.trend == Trend::growing) findings.push_back(finding_of(model, judgements.heap, site));
+    if (site.call_site.verdict >= Verdict::suspected) findings.push_back(finding_of(model, judgements.heap, site));
   return findings;
 }
 

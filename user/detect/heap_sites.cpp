@@ -12,13 +12,17 @@
 namespace gotrace::detect {
 namespace {
 
-constexpr double kEnoughSamples = 8;  // of a class, to share its growth by them
+constexpr double kEnoughSamples = 8;   // of a class, to share its growth by them
+constexpr double kAboutTheSame = 0.7;  // of today's rate, before we looked
+constexpr double kFallen = 3;          // times that: what was loaded at start-up is not yet a leak
 
 struct Claim {  // of one site on one size class, bytes per second
   std::size_t site = 0;
   double likely = 0;  // allocations that survive
   double most = 0;    // upper bound of that
   double samples = 0;
+  bool measured = false;  // what survives of its own was seen, not taken for what survives in the class
+  bool counted = false;   // its growth itself was counted, by the heap profile: `most` is off by chance only
 };
 
 struct Survival {
@@ -92,7 +96,7 @@ class Sharing {
       const double share = seen.judged > 0 ? (seen.survived + expected) / (seen.judged + 1) : expected;
       const double doubt = seen.judged > 0 ? 1 / std::sqrt(seen.judged + 1) : 1;
       result.push_back({i, allocates * share, allocates * std::min(1.0, share + share * doubt + doubt * doubt),
-                        static_cast<double>(found->second.hits)});
+                        static_cast<double>(found->second.hits), seen.judged > 0});
     }
     return result;
   }
@@ -106,18 +110,27 @@ class Sharing {
     const auto rate = static_cast<double>(std::max<std::uint64_t>(1, heap_.profile()->rate));
     const bool lags = judgement_.gcs < 4;
     for (std::size_t i = 0; i < heap_.sites().size(); ++i) {
-      Claim claim{i, 0, 0, 0};
+      Claim claim{i, 0, 0, 0, true, true};
       for (const auto& [size, count] : heap_.sites()[i].profile) {
         if (class_of(size, sizes_) != size_class) continue;
-        const double allocs = static_cast<double>(count.allocs - std::min(count.allocs, count.first_allocs)) +
-                              (lags ? static_cast<double>(count.pending_allocs) : 0);
-        const double frees = static_cast<double>(count.frees - std::min(count.frees, count.first_frees)) +
-                             (lags ? static_cast<double>(count.pending_frees) : 0);
+        const auto at = [&](std::uint64_t published, std::uint64_t pending) {
+          return static_cast<double>(published) + (lags ? static_cast<double>(pending) : 0);
+        };
+        const double allocs =
+            at(count.allocs, count.pending_allocs) - at(count.first_allocs, count.first_pending_allocs);
+        const double frees = at(count.frees, count.pending_frees) - at(count.first_frees, count.first_pending_frees);
+        const double first_in_use =
+            at(count.first_allocs, count.first_pending_allocs) - at(count.first_frees, count.first_pending_frees);
+        const double grown = std::max(0.0, allocs - frees);
+        // The end of each sampled object is noted: chance is in how many of those that replaced others were sampled,
+        // and in how many of the new, not in all that came and went.
+        const double replaced = std::clamp(frees, 0.0, std::max(0.0, first_in_use));
+        const double chance = std::sqrt(2 * replaced + grown);
         const auto bytes = static_cast<double>(size);
         const double scale = bytes / (1 - std::exp(-bytes / rate)) / seconds;
-        claim.likely += std::max(0.0, allocs - frees) * scale;
-        claim.most += (std::max(0.0, allocs - frees) + 2 * std::sqrt(allocs + frees)) * scale;
-        claim.samples += allocs;
+        claim.likely += grown * scale;
+        claim.most += (grown + 2 * chance) * scale;
+        claim.samples += std::max(0.0, allocs);
       }
       if (claim.samples > 0) result.push_back(claim);
     }
@@ -140,6 +153,16 @@ struct Gathered {  // what a site's claims on all growing classes add up to
   GrowthBasis basis = GrowthBasis::none;
 };
 
+// Of likely / (sum of all likely), times that sum: claims are off independently of each other.
+double deviation_of_share(const std::vector<Claim>& claims, const Claim& of, double share) {
+  double variance = 0;
+  for (const Claim& claim : claims) {
+    const double deviation = (claim.most - claim.likely) / 2 * (claim.site == of.site ? 1 - share : share);
+    variance += deviation * deviation;
+  }
+  return std::sqrt(variance);
+}
+
 void share_out(const ClassGrowth& grown, std::size_t size_class, const std::vector<Claim>& claims,
                std::map<std::size_t, Gathered>& gathered) {
   double likely = 0;
@@ -155,11 +178,15 @@ void share_out(const ClassGrowth& grown, std::size_t size_class, const std::vect
   for (const Claim& claim : claims) {
     const double share = claim.likely / likely;
     const double value = rate.value * share;
-    const double scatter = 2 * std::sqrt(share * (1 - share) / std::max(1.0, samples));
+    const double scatter = claim.counted ? 2 * deviation_of_share(claims, claim, share) / likely
+                                         : 2 * std::sqrt(share * (1 - share) / std::max(1.0, samples));
     const double others = std::max(most - claim.most, 0.0);
     const double even_low = rate.low * std::max(0.0, share - scatter);
-    // Others may have grown at our cost only as far as their own survivors reach.
-    const double low = share > 0.9 ? even_low : std::min(even_low, std::max(0.0, rate.low - others));
+    // Others may have grown at our cost only as far as their own survivors reach; nearly all of a class is beyond that,
+    // but not when who allocates most is all that is known.
+    const bool nearly_all = (share > 0.9 && claim.measured) || claim.counted;
+    const bool by_chance = claim.counted && claim.most >= 2 * claim.likely;
+    const double low = by_chance ? 0 : nearly_all ? even_low : std::min(even_low, std::max(0.0, rate.low - others));
     Gathered& site = gathered[claim.site];
     site.rate.value += value;
     site.rate.low += std::max(0.0, low);
@@ -176,7 +203,11 @@ void share_out(const ClassGrowth& grown, std::size_t size_class, const std::vect
 }
 
 struct LiveEstimate {
-  double bytes = 0, objects = 0, alloc_bytes = 0, alloc_objects = 0, first_bytes = 0, samples = 0;
+  double bytes = 0, objects = 0, alloc_bytes = 0, alloc_objects = 0;
+  double first_bytes = 0;          // at the first look, as published then: two collections late
+  double first_pending_bytes = 0;  // what was to be published after it
+  double samples = 0;              // that first_bytes rests on
+  double alloc_samples = 0;        // that alloc_bytes rests on
 };
 
 LiveEstimate live_of(const model::HeapTable& heap, const model::AllocationSite& site) {
@@ -194,7 +225,11 @@ LiveEstimate live_of(const model::HeapTable& heap, const model::AllocationSite& 
     live.first_bytes += at_first * scale * bytes;
     live.alloc_objects += static_cast<double>(count.allocs) * scale;
     live.alloc_bytes += static_cast<double>(count.allocs) * scale * bytes;
+    live.first_pending_bytes += std::max(0.0, static_cast<double>(count.first_pending_allocs) -
+                                                  static_cast<double>(count.first_pending_frees)) *
+                                scale * bytes;
     live.samples += at_first;
+    live.alloc_samples += static_cast<double>(count.allocs);
   }
   return live;
 }
@@ -208,13 +243,32 @@ void judge_history(SiteGrowth& site, const Gathered& gathered, const HeapJudgeme
   const double age = grown.seconds_at_attach;
   if (age <= 0) return;
   const bool sampled = whole_life && live.samples >= 10;
-  const double before = sampled ? live.first_bytes : grown.live_at_attach * gathered.main_share;
+  // Of what was not yet published as much stayed as of what we saw.
+  const double stays = site.judged > 0 ? static_cast<double>(site.survived) / static_cast<double>(site.judged) : 1;
+  const double before =
+      sampled ? live.first_bytes + stays * live.first_pending_bytes : grown.live_at_attach * gathered.main_share;
   const double mean = before / age;
   const double now = sampled ? gathered.rate.value : gathered.main_rate;
+  const double doubt = sampled ? 1 / std::sqrt(live.samples) : 0;
+  const bool slower = mean * (1 + doubt) < kAboutTheSame * now;
+  // Only the site's own bytes can tell this: a size class holds those of others as well.
+  const bool much_faster = sampled && mean > kFallen * now;
   // In its first seconds a process has no history that could disagree.
-  site.history_agrees = mean >= 0.5 * now || age < 3;
+  site.history_agrees = (!slower && !much_faster) || age < 3;
   site.history = site.history_agrees ? "the rate since the process started is about the same"
-                                     : "it grew more slowly before: a ramp or a leak";
+                 : slower            ? "it grew more slowly before: a ramp or a leak"
+                                     : "most of it came earlier, at a rate that has fallen since";
+}
+
+// Of all that it allocated, much less is in use than stays in our window: it keeps things for longer than we look, and
+// lets them go (logs that are compacted, caches that are rebuilt). The heap profile has seen the ends that we have not.
+bool lets_go_later(const SiteGrowth& site, const LiveEstimate& live) {
+  constexpr double kEnough = 20;
+  constexpr std::uint64_t kEnoughJudged = 5;
+  if (live.alloc_samples < kEnough || site.judged < kEnoughJudged) return false;
+  const double in_use = live.bytes / live.alloc_bytes;
+  const double at_most = in_use + 2 * std::sqrt(in_use * (1 - in_use) / live.alloc_samples) + 1 / live.alloc_samples;
+  return at_most < 0.5 * static_cast<double>(site.survived) / static_cast<double>(site.judged);
 }
 
 void fill_site(const model::Model& model, const HeapJudgement& judgement, const Gathered* gathered,
@@ -244,9 +298,12 @@ void fill_site(const model::Model& model, const HeapJudgement& judgement, const 
   site.survived = whole(seen.survived);
   out.growth_bytes = gathered->rate;
   judge_history(site, *gathered, judgement, live, whole_life);
-  const bool certain = gathered->rate.low > 0 && gathered->rate.value >= kMaterialBytesPerSecond && site.samples >= 3;
+  const bool certain = gathered->rate.low > 0 && gathered->rate.value >= kMaterialBytesPerSecond && site.samples >= 3 &&
+                       !(whole_life && lets_go_later(site, live));
   out.trend = certain ? Trend::growing : gathered->rate.value < kMaterialBytesPerSecond ? Trend::flat : Trend::unknown;
-  out.verdict = !certain              ? (out.trend == Trend::flat ? Verdict::healthy : Verdict::unknown)
+  // What the runtime allocates for itself follows from something else that grows, such as the number of goroutines.
+  const bool own = std::all_of(out.stack.begin(), out.stack.end(), of_runtime);
+  out.verdict = !certain || own       ? (out.trend == Trend::flat ? Verdict::healthy : Verdict::unknown)
                 : site.history_agrees ? Verdict::leaking
                                       : Verdict::suspected;
   if (certain && !out.live_bytes && gathered->main_share > 0.9) {

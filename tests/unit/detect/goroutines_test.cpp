@@ -80,6 +80,63 @@ TEST_CASE("a pool that fills and stops is no leak") {
   for (const Finding& finding : analyze(s.model).findings) CHECK(finding.verdict == Verdict::suspected);
 }
 
+TEST_CASE("a pool from the start that begins to grow much later is suspected, not leaking") {
+  Scenario s(17);
+  const Places p(s);
+  for (int i = 0; i < 150; ++i) s.start(p.created, p.parked, 2);
+  s.skip_goids(1350);  // 14 s of requests
+  for (int i = 0; i < 24; ++i) s.start(p.created, p.parked, 2), s.skip_goids(11);
+  for (int look = 0; look < 21; ++look) {
+    s.look();
+    s.pass(0.5);
+    for (int i = 0; i < 4; ++i) s.start(p.created, p.parked, 2);
+    s.skip_goids(46);
+  }
+  CHECK(only_goroutine_finding(analyze(s.model))->verdict == Verdict::suspected);
+}
+
+TEST_CASE("a leak beside a pool of the same go statement is leaking") {
+  Scenario s(20);
+  const Places p(s);
+  for (int i = 0; i < 50; ++i) s.start(p.created, p.parked, 2);
+  for (int i = 0; i < 160; ++i) s.start(p.created, p.parked, 2), s.skip_goids(11);
+  for (int look = 0; look < 21; ++look) {
+    s.look();
+    s.pass(0.5);
+    for (int i = 0; i < 4; ++i) s.start(p.created, p.parked, 2);
+    s.skip_goids(44);
+  }
+  CHECK(only_goroutine_finding(analyze(s.model))->verdict == Verdict::leaking);
+}
+
+TEST_CASE("a leak in a process whose other goroutines become fewer when we come is leaking") {
+  Scenario s(4);
+  const Places p(s);
+  for (int i = 0; i < 32; ++i) s.start(p.created, p.parked, 2), s.skip_goids(11);
+  for (int look = 0; look < 21; ++look) {
+    s.look();
+    s.pass(0.5);
+    for (int i = 0; i < 4; ++i) s.start(p.created, p.parked, 2), s.skip_goids(3);
+  }
+  CHECK(only_goroutine_finding(analyze(s.model))->verdict == Verdict::leaking);
+}
+
+TEST_CASE("sessions that rise faster and faster are suspected, not leaking") {
+  Scenario s(15);
+  const Places p(s);
+  for (int second = 1; second <= 15; ++second) {
+    for (int i = 0; i < second; ++i) s.start(p.created, p.parked, 2);
+    s.skip_goids(static_cast<std::uint64_t>(100 - second));
+  }
+  for (int look = 0; look < 21; ++look) {
+    s.look();
+    s.pass(0.5);
+    for (int i = 0; i < (15 + look / 2) / 2; ++i) s.start(p.created, p.parked, 2);
+    s.skip_goids(static_cast<std::uint64_t>(50 - (15 + look / 2) / 2));
+  }
+  CHECK(only_goroutine_finding(analyze(s.model))->verdict == Verdict::suspected);
+}
+
 TEST_CASE("requests that come and go do not hide a slow leak") {
   Scenario s(60);
   const Places p(s);

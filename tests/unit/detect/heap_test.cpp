@@ -147,6 +147,180 @@ TEST_CASE("no collection at all: not checked, and said so") {
   CHECK(std::any_of(missing.begin(), missing.end(), [](const auto& m) { return m.check == "call-site-growth"; }));
 }
 
+TEST_CASE("what the runtime allocates for itself is no finding: something else makes it grow") {
+  Scenario s(100);
+  const StackId own = s.stack({s.location("runtime.malg", 5, true), s.location("runtime.newproc1", 9, true)});
+  s.allocate(kClass, 10000);
+  for (int i = 0; i < 40; ++i) {
+    s.collect();
+    s.fates({});
+    s.pass(0.25);
+    s.allocate(kClass, 25);
+    for (int k = 0; k < 3; ++k) s.sample(own, kClass, 8);
+  }
+  s.collect();
+  const auto analysis = analyze(s.model);
+  CHECK(growing(analysis).size() == 1);  // a fact
+  CHECK(analysis.findings.empty());
+}
+
+TEST_CASE("large objects of which nothing tells who keeps them: who allocates most is not accused") {
+  Scenario s(5);
+  const StackId churn = s.stack({s.location("main.churn", 5)});
+  const StackId leak = s.stack({s.location("main.keep", 9)});
+  for (int i = 0; i < 40; ++i) {
+    s.collect();
+    s.pass(0.25);
+    s.allocate(0, 75 * 131072 + 5 * 65536);
+    s.free(0, 75 * 131072);
+    for (int k = 0; k < 75; ++k) s.sample_large(churn, 131072);
+    for (int k = 0; k < 5; ++k) s.sample_large(leak, 65536);
+  }
+  s.collect();
+  CHECK(analyze(s.model).findings.empty());
+}
+
+TEST_CASE("large objects: the heap profile tells which of three sites keep theirs") {
+  Scenario s(5);
+  const StackId a = s.stack({s.location("main.bigA", 5)});
+  const StackId b = s.stack({s.location("main.bigB", 6)});
+  const StackId c = s.stack({s.location("main.bigC", 7)});
+  const auto look = [&](std::uint64_t a_samples, std::uint64_t b_samples, std::uint64_t c_samples) {
+    s.bucket(a, 65536, a_samples, 0);
+    s.bucket(b, 131072, b_samples + 4, b_samples);
+    s.bucket(c, 262144, c_samples, 0);
+    s.profile();
+  };
+  s.allocate(0, 5 * (20 * 65536 + 10 * 262144));
+  look(12, 40, 20);
+  for (int i = 0; i < 40; ++i) {
+    s.collect();
+    s.pass(0.25);
+    s.allocate(0, 5 * 65536 + 10 * 131072 + 2.5 * 262144);
+    s.free(0, 10 * 131072);
+    for (int k = 0; k < 5; ++k) s.sample_large(a, 65536);
+    for (int k = 0; k < 10; ++k) s.sample_large(b, 131072);
+    for (int k = 0; k < 2 + i % 2; ++k) s.sample_large(c, 262144);
+  }
+  s.collect();
+  look(12 + 23, 40 + 88, 20 + 39);
+  const auto analysis = analyze(s.model);
+  const auto sites = growing(analysis);
+  REQUIRE(sites.size() == 2);
+  CHECK(sites[0]->stack.front().function == "main.bigC");
+  CHECK(sites[0]->growth_bytes->value == Approx(10 * 262144).epsilon(0.15));
+  CHECK(sites[1]->stack.front().function == "main.bigA");
+  CHECK(sites[1]->growth_bytes->value == Approx(20 * 65536).epsilon(0.15));
+}
+
+TEST_CASE("one sample more of a churning site is no growth of it") {
+  Scenario s(5);
+  const StackId churn = s.stack({s.location("main.churn", 6)});
+  s.bucket(churn, 131072, 44, 40);
+  s.profile();
+  for (int i = 0; i < 40; ++i) {
+    s.collect();
+    s.pass(0.25);
+    s.allocate(0, 10 * 131072 + 65536);  // somebody keeps 65,536, and no sample has hit it
+    s.free(0, 10 * 131072);
+    for (int k = 0; k < 10; ++k) s.sample_large(churn, 131072);
+  }
+  s.collect();
+  s.bucket(churn, 131072, 133, 128);
+  s.profile();
+  CHECK(analyze(s.model).findings.empty());
+}
+
+TEST_CASE("garbage made while a collection marks hides no leak") {
+  Scenario s(100);
+  const StackId keep = s.stack({s.location("main.keep", 41)});
+  s.allocate(kClass, 25000);
+  double black = 0;
+  for (int i = 0; i < 40; ++i) {
+    s.mark();
+    const double garbage = 100.0 * (i * 7 % 20);  // marks of different length
+    s.free(kClass, black);
+    s.allocate(kClass, garbage);
+    black = garbage;
+    s.pass(0.05);
+    s.collect();
+    s.fates({});
+    s.pass(0.2);
+    s.allocate(kClass, 62);
+    for (int k = 0; k < 10; ++k) s.sample(keep, kClass, 8);
+  }
+  const auto sites = growing(analyze(s.model));
+  REQUIRE(sites.size() == 1);
+  CHECK(sites[0]->growth_bytes->value == Approx(62 * 1024 / 0.25).epsilon(0.05));
+}
+
+TEST_CASE("a site that has let go of most of what it kept before does so again") {
+  for (const bool sawtooth : {false, true}) {
+    Scenario s(130);
+    const StackId log = s.stack({s.location("main.appendLog", 5)});
+    s.allocate(kClass, 12000);
+    const auto look = [&](std::uint64_t more) {
+      s.bucket(log, 1024, 230 + more, sawtooth ? 210 : 0);
+      s.profile();
+    };
+    look(0);
+    for (int i = 0; i < 40; ++i) {
+      s.collect();
+      s.fates({});
+      s.pass(0.25);
+      s.allocate(kClass, 250);
+      for (int k = 0; k < 10; ++k) s.sample(log, kClass, 8);
+    }
+    s.collect();
+    look(20);
+    const auto analysis = analyze(s.model);
+    CHECK(analysis.findings.size() == (sawtooth ? 0U : 1U));
+    CHECK(growing(analysis).size() == analysis.findings.size());
+  }
+}
+
+TEST_CASE("the history of a leak counts what the heap profile had not yet published when we came") {
+  Scenario s(16);
+  const StackId keep = s.stack({s.location("main.keep", 5)});
+  s.allocate(kClass, 16 * 1024);
+  s.bucket(keep, 1024, 12, 0, 20);  // 6 of 16 MiB
+  s.profile();
+  for (int i = 0; i < 40; ++i) {
+    s.collect();
+    s.fates({});
+    s.pass(0.25);
+    s.allocate(kClass, 256);
+    for (int k = 0; k < 10; ++k) s.sample(keep, kClass, 8);
+  }
+  s.collect();
+  s.bucket(keep, 1024, 52, 0, 0);
+  s.profile();
+  const auto analysis = analyze(s.model);
+  REQUIRE(analysis.findings.size() == 1);
+  CHECK(analysis.findings[0].verdict == Verdict::leaking);
+}
+
+TEST_CASE("what was loaded at start-up is no history of today's growth") {
+  Scenario s(20);
+  const StackId load = s.stack({s.location("main.load", 5)});
+  s.allocate(kClass, 100 * 1024);
+  s.bucket(load, 1024, 200, 0);  // 100 MiB
+  s.profile();
+  for (int i = 0; i < 40; ++i) {
+    s.collect();
+    s.fates({});
+    s.pass(0.25);
+    s.allocate(kClass, 256);
+    for (int k = 0; k < 10; ++k) s.sample(load, kClass, 8);
+  }
+  s.collect();
+  s.bucket(load, 1024, 220, 0);
+  s.profile();
+  const auto analysis = analyze(s.model);
+  REQUIRE(analysis.findings.size() == 1);
+  CHECK(analysis.findings[0].verdict == Verdict::suspected);
+}
+
 TEST_CASE("random walks, sawteeth and plateaus of the heap: at most one finding in 10,000 site-windows") {
   std::mt19937 random(11);
   int findings = 0;

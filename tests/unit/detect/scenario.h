@@ -96,8 +96,14 @@ class Scenario {
     else
       counters.freed[size_class] += static_cast<std::uint64_t>(objects);
   }
+  void mark() {  // a GC begins now
+    send_counters();
+    counters.gc_running = true;
+    send_counters();
+  }
   void collect() {  // a GC ends now and sweeps at once
     send_counters();
+    counters.gc_running = false;
     ++counters.gc_cycles;
     counters.last_gc_end_ns = now_ns_;
     send_counters();
@@ -119,6 +125,33 @@ class Scenario {
     model.accept(record);
   }
   [[nodiscard]] std::uint64_t last_sample() const { return samples_; }
+  // A sample of a large object, which nothing follows.
+  void sample_large(StackId site, std::uint64_t bytes) {
+    AllocationSample record;
+    record.time_ns = now_ns_;
+    record.id = ++samples_;
+    record.stack = site;
+    record.size = bytes;
+    record.objects = 1;
+    model.accept(record);
+  }
+  // What the heap profile says of a site now, in samples; sent before profile().
+  void bucket(StackId site, std::uint64_t size, std::uint64_t allocs, std::uint64_t frees,
+              std::uint64_t pending_allocs = 0) {
+    HeapBucket record;
+    record.stack = site;
+    record.size = size;
+    record.allocs = allocs;
+    record.frees = frees;
+    record.pending_allocs = pending_allocs;
+    model.accept(record);
+  }
+  void profile() {
+    HeapProfile record;
+    record.time_ns = now_ns_;
+    record.rate = 512 << 10;
+    model.accept(record);
+  }
   void fates(const std::vector<std::uint64_t>& dead) {
     AllocationFates record;
     record.time_ns = now_ns_;
