@@ -285,7 +285,9 @@ TEST_CASE("a trace written by version 1.0 stays readable") {
   CHECK(summary->complete);
   CHECK(summary->unknown_records == 0);
   // Fields that later versions add must have the values in one_of_each() that a file without them gives.
-  CHECK(texts_of(out.records) == texts_of(one_of_each()));
+  auto expected = one_of_each();
+  std::erase_if(expected, [](const Record& record) { return std::holds_alternative<TargetWrite>(record); });
+  CHECK(texts_of(out.records) == texts_of(expected));
 }
 
 // Makes testdata/v1.gtl anew: only ever before version 1.0 is released. Not run by default.

@@ -9,7 +9,7 @@ namespace gotrace::trace::test {
 namespace {
 
 // Adding an alternative to Record must lead here: add it to both lists below and to `Members` and change the number.
-static_assert(std::variant_size_v<Record> == 23);
+static_assert(std::variant_size_v<Record> == 24);
 
 constexpr std::uint64_t kHuge = std::numeric_limits<std::uint64_t>::max();
 
@@ -167,6 +167,7 @@ std::vector<Record> one_of_each() {
   out.emplace_back(AllocationFates{701, 702, 703, {9, 8, 1'000'000}, {kHuge, 1}});
   out.emplace_back(probe_state());
   out.emplace_back(Overhead{851, 852, 853, 854, {}, {}});
+  out.emplace_back(TargetWrite{990, "runtime.MemProfileRate", 0xc000, 0, 524288, true});
   out.emplace_back(HeapBucket{StackId{1}, 861, 862, 863, 864, 865});
   out.emplace_back(HeapProfile{871, 872, 873, 874});
   HeapCounters counters = heap_counters();
@@ -215,7 +216,6 @@ std::vector<Record> one_of_each_empty() {
   out.emplace_back(Overhead{0, {}, 0, 0, 855, UINT64_MAX});
   out.emplace_back(HeapBucket{});
   out.emplace_back(TargetWrite{});
-  out.emplace_back(TargetWrite{990, "runtime.MemProfileRate", 0xc000, 0, 524288, true});
   out.emplace_back(HeapProfile{});
   HeapCounters counters;
   counters.swept = false;
