@@ -9,6 +9,7 @@
 #include "detect/frames.h"
 #include "detect/heap_parts.h"
 #include "detect/memory.h"
+#include "detect/related.h"
 
 namespace gotrace::detect {
 namespace {
@@ -26,7 +27,8 @@ void add_session(const model::Model& model, Analysis& out) {
   out.overhead = model.overhead();
   out.writes = model.writes();
   out.loss = model.losses();
-  if (model.heap().evicted() > 0) out.loss["model_evictions"] += model.heap().evicted();
+  const std::uint64_t evicted = model.heap().evicted() + model.resources().evicted();
+  if (evicted > 0) out.loss["model_evictions"] += evicted;
   for (const auto& [symbol, state] : model.probes())
     out.probes.push_back(
         {state, static_cast<double>(state.attached_ns) / 1e9, static_cast<double>(state.window_ns) / 1e9});
@@ -131,6 +133,7 @@ void add_findings(const model::Model& model, const Judgements& judgements, Analy
     auto some = detector(model, judgements);
     out.findings.insert(out.findings.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
   }
+  relate_findings(out.findings);
   std::stable_sort(out.findings.begin(), out.findings.end(), [](const Finding& a, const Finding& b) {
     const auto key = [](const Finding& f) { return std::tuple(f.verdict, f.bytes.value_or(0), f.count.value_or(0)); };
     return key(a) > key(b);

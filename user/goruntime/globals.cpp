@@ -167,6 +167,7 @@ constexpr Recipe kRecipes[] = {
     {"gcController", "runtime.gcControllerCommit", nth_address<0>, 16},
     {"finq", "runtime.queuefinalizer", nth_load<0, 64>},
     {"allfin", "runtime.queuefinalizer", nth_load<1, 64>},
+    {"gcCleanups", "runtime.runCleanups", nth_address<0>, 25},
     {"mProfCycle", "runtime.mProf_Flush", nth_load<0, 32>, 16},
     {"mProfCycle", "runtime.mProf_NextCycle", nth_load<0, 32>, 0, 15},
     {"sched", "runtime.newproc1", sched_of_goidgen},

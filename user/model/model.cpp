@@ -59,7 +59,13 @@ void Model::apply_one(const HeapCounters& record) {
   saw(record.time_ns);
 }
 
+void Model::apply_one(const ResourceLook& record) {
+  resources_.apply(record);
+  saw(record.time_ns);
+}
+
 void Model::apply_one(const MemoryFigures& record) {
+  resources_.apply(record, heap_.last());
   memory_.push_back(record);
   saw(record.time_ns);
   if (memory_.size() <= kMostMemoryFigures) return;

@@ -1,14 +1,13 @@
 #include "process/memory_figures.h"
 
-#include <dirent.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <memory>
 #include <string_view>
 
 #include "process/cgroup.h"
+#include "process/open_files.h"
 #include "process/proc_text.h"
 
 namespace gotrace::process {
@@ -19,18 +18,6 @@ constexpr std::uint64_t kKilobyte = 1024;
 std::uint64_t kilobytes(std::string_view text, std::string_view key) {
   const auto numbers = numbers_after(text, key);
   return numbers.empty() ? 0 : numbers.front() * kKilobyte;
-}
-
-// Go's thousands of descriptors make this the dearest figure: only counted, not looked at. From Linux 6.2 on stat says
-// the number, but not before.
-std::uint64_t count_entries(const std::string& path) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
-  if (!directory) return 0;
-  std::uint64_t count = 0;
-  while (const dirent* entry = ::readdir(directory.get())) {
-    if (entry->d_name[0] != '.') ++count;
-  }
-  return count;
 }
 
 // "Max address space     unlimited    unlimited    bytes": the soft limit.
@@ -77,7 +64,7 @@ std::optional<MemoryFigures> read_memory_figures_below(const std::string& root, 
   figures.shared_bytes = figures.rss_file_bytes + figures.rss_shmem_bytes;
   figures.swap_bytes = kilobytes(*status, "VmSwap:");
   figures.threads = stat->threads;
-  figures.open_files = count_entries(root + process + "/fd");
+  figures.open_files = count_open_files(root, pid).value_or(0);
   const auto tick_ns = 1'000'000'000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
   figures.cpu_ns = (stat->user_ticks + stat->system_ticks) * tick_ns;
   add_limits(root, process, figures);

@@ -324,10 +324,43 @@ struct MemoryFigures {
   std::vector<MemoryLimit> limits;
 };
 
+// ---------------------------------------------------------------- what else a process can run out of
+enum class ResourceKind : std::uint8_t {
+  open_files,  // counts by name: "file", "socket", "pipe", "eventpoll", ...; limit: RLIMIT_NOFILE
+  sockets,     // of these, by name "tcp ESTABLISHED", "tcp CLOSE_WAIT", ...
+  threads,     // by name: "go" (the runtime's, not idle), "idle" (the runtime's, parked for reuse)
+  mappings,    // resident and swapped bytes by name: "go heap", "c heap", "anonymous", "stack", "files", "shared";
+               // "anonymous mappings" and so on: how many these are
+  timers,      // "function": due within 3 s, location: what AfterFunc calls; "unread ticker": its last tick was
+               // not taken and nobody waits for one, id: its period in ns
+  deferred_calls,  // in one goroutine (id), of one `defer` statement (location) of one call of a function
+  finalizers,      // queued and not yet run, by name: "finalizers", "cleanups"
+};
+struct ResourceCount {  // a part of a ResourceLook
+  std::string name;
+  LocationId location = LocationId::none;
+  std::uint64_t id = 0;
+  std::uint64_t count = 0;
+  friend bool operator==(const ResourceCount&, const ResourceCount&) = default;
+};
+// All of one kind that the target holds, at one look. What is not listed is none, or too few to matter
+// (deferred_calls).
+struct ResourceLook {
+  std::uint64_t time_ns = 0;
+  ResourceKind kind = ResourceKind::open_files;
+  std::uint64_t total = 0;
+  std::uint64_t limit = 0;    // 0: none, or not known
+  std::uint64_t arrived = 0;  // since the look before: those that two looks in a row have seen (open_files)
+  std::uint64_t left = 0;     // of those, the ones that are gone
+  bool complete = true;       // false: too many to look at each; `total` holds, the counts are of a part
+  std::vector<ResourceCount> counts;
+};
+
 using Record =
     std::variant<LocationRecord, StackRecord, SessionStart, SessionEnd, TargetInfo, SourceState, Gap, Loss,
                  GoroutineState, GoroutinesGone, Snapshot, WaitObjectHolders, Birth, Park, End, AllocationSample,
-                 AllocationFates, ProbeState, Overhead, HeapBucket, HeapProfile, HeapCounters, MemoryFigures, TargetWrite>;
+                 AllocationFates, ProbeState, Overhead, HeapBucket, HeapProfile, HeapCounters, MemoryFigures, TargetWrite,
+                 ResourceLook>;
 
 // Where records go: a recorder, the model, or both. Called from one thread.
 class RecordSink {

@@ -54,6 +54,28 @@ void print_frame_rows(Page& page, const std::vector<FrameRow>& rows) {
 
 bool about_goroutines(const detect::Finding& finding) { return finding.kind == "goroutine-leak"; }
 
+// What the finding's line does, and what is counted.
+struct KindWords {
+  const char* kind;
+  const char* where;
+  const char* unit;     // of the growth
+  const char* counted;  // of the count
+};
+constexpr KindWords kKindWords[] = {
+    {"fd-leak", "opened at", "open files", "open"},
+    {"unexplained-resident", "where", "memory outside the Go heap", "mappings"},
+    {"thread-leak", "started", "threads", "threads"},
+    {"ticker-leak", "made at", "timers", "pending"},
+    {"deferred-in-loop", "deferred", "deferred calls", "waiting to run"},
+    {"finalizer-leak", "stuck at", "queued finalizers", "queued"},
+    {"stack-growth", "deep in", "stacks", "goroutines"},
+};
+const KindWords* words_of(const detect::Finding& finding) {
+  const auto found = std::find_if(std::begin(kKindWords), std::end(kKindWords),
+                                  [&](const KindWords& words) { return finding.kind == words.kind; });
+  return found == std::end(kKindWords) ? nullptr : found;
+}
+
 // The outer frame of an allocation that is the program's own: who called it.
 const Frame* caller_of(const detect::Finding& finding) {
   const auto& stack = finding.stack;
@@ -75,7 +97,10 @@ void print_places(Page& page, const detect::Finding& finding) {
       rows.push_back({"created by", &*finding.created_by, ""});
     if (finding.blocked_at) rows.push_back({"stuck at", &*finding.blocked_at, reason});
   } else {
-    if (finding.where) rows.push_back({"allocated", &*finding.where, ""});
+    const KindWords* words = words_of(finding);
+    if (finding.where) rows.push_back({words != nullptr ? words->where : "allocated", &*finding.where, ""});
+    if (finding.blocked_at && finding.blocked_at != finding.where)
+      rows.push_back({"stuck at", &*finding.blocked_at, reason});
     if (const Frame* caller = caller_of(finding)) rows.push_back({"called by", caller, ""});
   }
   print_frame_rows(page, rows);
@@ -119,12 +144,23 @@ std::string goroutine_numbers(const detect::Finding& finding) {
   return text;
 }
 
+// "open files +5.0/s (4.7-5.3): 812 open"
+std::string resource_numbers(const detect::Finding& finding, const KindWords& words) {
+  const bool bytes = finding.growth_unit == "bytes";
+  std::string text = words.unit;
+  if (finding.growth) text += " " + rate_value(finding.growth->value, bytes) + rate_interval(*finding.growth, bytes);
+  if (finding.bytes) text += fmt::format(": {}", format_bytes(static_cast<double>(*finding.bytes)));
+  if (finding.count)
+    text += fmt::format("{} {} {}", finding.bytes ? "," : ":", format_count(*finding.count), words.counted);
+  return text;
+}
+
 }  // namespace
 
 std::string verdict_word(const detect::Finding& finding) {
   if (finding.verdict == detect::Verdict::proved) return "PROVED";
   if (finding.verdict != detect::Verdict::leaking) return "SUSPECTED";
-  return about_goroutines(finding) ? "LEAKING" : "GROWING";
+  return finding.kind == "growing-call-site" ? "GROWING" : "LEAKING";
 }
 
 Style verdict_style(const detect::Finding& finding) {
@@ -133,6 +169,7 @@ Style verdict_style(const detect::Finding& finding) {
 
 std::string finding_numbers(const detect::Finding& finding) {
   if (about_goroutines(finding)) return goroutine_numbers(finding);
+  if (const KindWords* words = words_of(finding)) return resource_numbers(finding, *words);
   const bool bytes = finding.growth_unit == "bytes";
   std::string text = bytes ? (finding.kind == "growing-call-site" ? "heap" : "memory") : finding.growth_unit;
   if (finding.growth) text += " " + rate_value(finding.growth->value, bytes) + rate_interval(*finding.growth, bytes);

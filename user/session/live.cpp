@@ -17,6 +17,7 @@
 #include "session/clock.h"
 #include "session/hub.h"
 #include "session/probe_choice.h"
+#include "session/resource_looks.h"
 #include "session/schedule.h"
 #include "session/session.h"
 
@@ -73,6 +74,7 @@ class LiveSession {
   std::unique_ptr<goruntime::Reader> goroutines_, heap_profile_, heap_counters_;
   std::unique_ptr<goruntime::ObjectLookup> objects_;
   std::unique_ptr<goruntime::ProfileSwitch> profile_switch_;  // null: nothing was written
+  std::unique_ptr<ResourceLooks> resources_;
   std::unique_ptr<probe::ProbeSession> probes_;
   Schedule goroutine_schedule_, slow_schedule_;
   std::optional<std::uint32_t> profiled_cycle_;  // the GC cycle that the last heap profile belongs to
@@ -115,6 +117,7 @@ void LiveSession::start_readers() {
   heap_profile_ = goruntime::make_heap_profile_reader(program_, symbolizer_, hub_, profile_switch_ != nullptr);
   heap_counters_ = goruntime::make_heap_counter_reader(program_, hub_);
   objects_ = goruntime::make_object_lookup(program_, hub_);
+  resources_ = std::make_unique<ResourceLooks>(program_, symbolizer_, hub_);
 }
 
 // Why no source of the runtime's own can be read; empty when one can.
@@ -177,6 +180,7 @@ void LiveSession::look_slowly(std::uint64_t now_ns) {
   if (gone_) return;
   note(heap_profile_->look(now_ns));
   look_at_memory(now_ns);
+  if (resources_) resources_->look(now_ns);
   if (probes_) probes_->report(now_ns);
   slow_schedule_.done(now_ns, monotonic_ns());
 }

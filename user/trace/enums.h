@@ -27,6 +27,8 @@ inline constexpr ProbeStatus kLast<ProbeStatus> = ProbeStatus::failed;
 template <>
 inline constexpr LimitKind kLast<LimitKind> = LimitKind::rlimit;
 template <>
+inline constexpr ResourceKind kLast<ResourceKind> = ResourceKind::finalizers;
+template <>
 inline constexpr WaitKind kLast<WaitKind> = WaitKind::condition;
 template <>
 inline constexpr WaitDirection kLast<WaitDirection> = WaitDirection::receive;

@@ -41,6 +41,10 @@ class IdTable {
     repair(record.stack);
     return true;
   }
+  [[nodiscard]] bool admit(ResourceLook& record) {
+    for (ResourceCount& count : record.counts) repair(count.location);
+    return true;
+  }
   template <typename R>
   [[nodiscard]] bool admit(const R&) {
     return true;

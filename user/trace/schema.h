@@ -310,4 +310,29 @@ struct Schema<MemoryFigures> {
   }
 };
 
+template <>
+struct Schema<ResourceCount> {
+  static void visit(auto& v, auto& r) {
+    v(1, r.name);
+    v(2, r.location);
+    v(3, r.id);
+    v(4, r.count);
+  }
+};
+
+template <>
+struct Schema<ResourceLook> {
+  static constexpr std::uint32_t number = 19;
+  static void visit(auto& v, auto& r) {
+    v(1, r.time_ns);
+    v(2, r.kind);
+    v(3, r.total);
+    v(4, r.limit);
+    v(5, r.arrived);
+    v(6, r.left);
+    v(7, r.complete);
+    v(8, r.counts);
+  }
+};
+
 }  // namespace gotrace::trace

@@ -9,7 +9,7 @@ namespace gotrace::trace::test {
 namespace {
 
 // Adding an alternative to Record must lead here: add it to both lists below and to `Members` and change the number.
-static_assert(std::variant_size_v<Record> == 24);
+static_assert(std::variant_size_v<Record> == 25);
 
 constexpr std::uint64_t kHuge = std::numeric_limits<std::uint64_t>::max();
 
@@ -175,6 +175,14 @@ std::vector<Record> one_of_each() {
   counters.by_class = false;
   out.emplace_back(counters);
   out.emplace_back(memory_figures());
+  out.emplace_back(ResourceLook{970,
+                                ResourceKind::finalizers,
+                                971,
+                                972,
+                                973,
+                                974,
+                                false,
+                                {{"a", LocationId{1}, 975, kHuge}, {"", LocationId{}, 0, 1}}});
   out.emplace_back(SessionEnd{980, EndReason::target_exited, 981, 982});
   return out;
 }
@@ -223,6 +231,9 @@ std::vector<Record> one_of_each_empty() {
   counters.gc_cpu_fraction = std::numeric_limits<double>::quiet_NaN();
   out.emplace_back(counters);
   out.emplace_back(MemoryFigures{});
+  ResourceLook resources;
+  resources.complete = false;
+  out.emplace_back(resources);
   out.emplace_back(SessionEnd{});
   return out;
 }
@@ -359,6 +370,10 @@ class Text {
   void fields(const MemoryFigures& r) {
     all(r, r.time_ns, r.vm_bytes, r.rss_bytes, r.shared_bytes, r.swap_bytes, r.rss_anon_bytes, r.rss_file_bytes,
         r.rss_shmem_bytes, r.machine_bytes, r.threads, r.open_files, r.cpu_ns, r.limits);
+  }
+  void fields(const ResourceCount& r) { all(r, r.name, r.location, r.id, r.count); }
+  void fields(const ResourceLook& r) {
+    all(r, r.time_ns, r.kind, r.total, r.limit, r.arrived, r.left, r.complete, r.counts);
   }
 };
 

@@ -1,0 +1,11 @@
+//go:build !fixed
+// +build !fixed
+
+package main
+
+func (p *pool) worker(jobs chan int) {
+	for job := range jobs {
+		one := p.take(job)
+		defer p.release(one) // LEAK rate=30
+	}
+}

@@ -1,0 +1,14 @@
+//go:build fixed
+// +build fixed
+
+package main
+
+import "time"
+
+func (s *service) serve(one *session) {
+	one.refresh = time.NewTicker(100 * time.Millisecond)
+	defer one.refresh.Stop()
+	s.sessions[one.id] = one
+	one.beats++
+	delete(s.sessions, one.id)
+}
