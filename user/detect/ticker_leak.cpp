@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "base/units.h"
 #include "detect/allocators.h"
@@ -79,22 +80,39 @@ void find_unread(const model::Model& model, const Judgements& judgements, std::v
   findings.push_back(std::move(finding));
 }
 
+struct Armed {  // a function literal of the source: inlining makes several of one
+  std::vector<Frame> frames;
+  std::vector<std::uint64_t> counts;
+};
+
+std::vector<Armed> armed_functions(const model::Model& model, const model::ResourceSeries& timers) {
+  std::map<std::pair<std::string, std::int32_t>, Armed> by_line;
+  for (const auto& [key, counts] : timers.counts) {
+    const auto& frames = model.symbols().frames(key.location);
+    if (key.name != "function" || frames.empty()) continue;
+    Armed& armed = by_line[{frames.front().file, frames.front().line}];
+    if (armed.frames.empty()) armed = {frames, std::vector<std::uint64_t>(counts.size())};
+    for (std::size_t i = 0; i < counts.size(); ++i) armed.counts[i] += counts[i];
+  }
+  std::vector<Armed> result;
+  for (auto& [line, armed] : by_line) result.push_back(std::move(armed));
+  return result;
+}
+
 // Functions of AfterFunc that are due within seconds: each that fires is replaced, and more come.
 void find_functions(const model::Model& model, std::vector<Finding>& findings) {
   const auto& timers = model.resources().series(ResourceKind::timers);
-  for (const auto& [key, counts] : timers.counts) {
-    if (key.name != "function") continue;
-    const Growth growth = judge_growth(count_steps(timers, counts));
-    const auto& frames = model.symbols().frames(key.location);
-    if (!grows(growth, counts) || frames.empty()) continue;
-    Finding finding = timer_finding(model, timers, growth, counts.front(), counts.back());
+  for (const Armed& armed : armed_functions(model, timers)) {
+    const Growth growth = judge_growth(count_steps(timers, armed.counts));
+    if (!grows(growth, armed.counts)) continue;
+    Finding finding = timer_finding(model, timers, growth, armed.counts.front(), armed.counts.back());
     finding.title = "functions that re-arm their own timer grow";
-    finding.where = frames.front();
-    finding.stack = frames;
+    finding.where = armed.frames.front();
+    finding.stack = armed.frames;
     finding.evidence.insert(finding.evidence.begin(),
                             {"due-soon", fmt::format("{} calls of {} are due within 3 s, and their number grows: they "
                                                      "are armed again and again.",
-                                                     counts.back(), frames.front().function)});
+                                                     armed.counts.back(), armed.frames.front().function)});
     finding.advice = "keep the timer of time.AfterFunc and stop it when its owner is done: defer t.Stop()";
     name_resource_finding(model, "tk", finding);
     findings.push_back(std::move(finding));
