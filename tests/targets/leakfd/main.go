@@ -1,4 +1,4 @@
-// leakfd: a report service that opens a file for each request, 20 a second, among much other work; -tags fixed closes it.
+// leakfd: a report service that opens a file for each request, 40 a second, among much other work; -tags fixed closes it.
 package main
 
 import (
@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	requestsPerSecond = 20
+	requestsPerSecond = 40
 	jobsPerSecond     = 500
 )
 
