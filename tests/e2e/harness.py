@@ -57,6 +57,10 @@ def build(name, version="1.24", variant="stripped", tags=""):
     return output
 
 
+def _needs_cgo(source):
+    return os.path.basename(source).endswith("cgo")
+
+
 def go_build(source, output, version, variant, tags=""):
     """Builds the package in the directory `source`."""
     goroot = os.path.join(TOOLCHAINS, version, "usr", "lib", "go-" + version)
@@ -66,7 +70,8 @@ def go_build(source, output, version, variant, tags=""):
     with open(modfile, "w") as file:
         file.write("module gotrace-leak.test/targets\n\ngo %s\n" % version)
     env = {key: value for key, value in os.environ.items() if not key.startswith("GO") or key.startswith("GOTRACE")}
-    env.update(GOROOT=goroot, GOTOOLCHAIN="local", GO111MODULE="on", GOFLAGS="-mod=mod", GOPROXY="off", CGO_ENABLED="0",
+    cgo = "1" if _needs_cgo(source) else "0"
+    env.update(GOROOT=goroot, GOTOOLCHAIN="local", GO111MODULE="on", GOFLAGS="-mod=mod", GOPROXY="off", CGO_ENABLED=cgo,
                GOCACHE=os.path.join(BUILD, "gocache"), GOPATH=os.path.join(BUILD, "gopath"))
     command = [os.path.join(goroot, "bin", "go"), "build", "-modfile=" + modfile] + VARIANTS[variant]
     if int(version.split(".")[1]) >= 18:

@@ -16,12 +16,14 @@ class Case:
 CASES = {
     "fd_leak": Case("leakfd", "fd-leak"),
     "resident": Case("leakmmap", "unexplained-resident", line_needed=False),  # no stack says who maps
+    "resident_cgo": Case("leakcgo", "unexplained-resident", line_needed=False),
     "thread_bound": Case("leakthread", "thread-leak"),
     "thread_in_call": Case("leaksyscall", "thread-leak"),
     "ticker": Case("leakticker", "ticker-leak"),
     "after_func": Case("leakafter", "ticker-leak"),
     "defer_in_loop": Case("leakdefer", "deferred-in-loop"),
     "finalizer": Case("leakfinalizer", "finalizer-leak"),
+    "cleanup": Case("leakcleanup", "finalizer-leak", cells=[("1.25", "default"), ("1.27", "default"), ("1.27", "pie-stripped")]),
 }
 
 

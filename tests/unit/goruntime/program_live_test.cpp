@@ -194,6 +194,8 @@ void check_globals(const Program& program, const std::map<std::string, std::uint
   wanted["mProfCycle"] = minor == 15 ? "runtime.mProf" : "runtime.mProfCycle";
   wanted["class_to_size"] = minor >= 25 ? "internal/runtime/gc.SizeClassToSize" : "runtime.class_to_size";
   if (minor > 15) wanted["gcController"] = "runtime.gcController";
+  // Only in programs that use runtime.AddCleanup.
+  if (program.functions().find("runtime.runCleanups")) wanted["gcCleanups"] = "runtime.gcCleanups";
   for (const auto& [name, symbol] : wanted) {
     CAPTURE(name, program.why_missing(name));
     REQUIRE(symbols.contains(symbol));

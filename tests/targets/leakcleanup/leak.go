@@ -1,0 +1,7 @@
+//go:build !fixed
+
+package main
+
+func (a *accounting) account(id int) {
+	a.released <- id // LEAK
+}
