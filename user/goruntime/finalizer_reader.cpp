@@ -45,15 +45,16 @@ class FinalizerReader final : public Reader {
     return count;
   }
 
-  // runtime/mcleanup.go, Go 1.25: counts of what was queued and what was run.
+  // runtime/mcleanup.go, Go 1.25: cleanups are queued in blocks; workUnits counts the full ones. (What was queued by
+  // each P, and not yet put into a block, is not seen: at least so many.)
   std::optional<std::uint64_t> queued_cleanups() const {
     const auto queue = program_.global("gcCleanups");
-    const auto& fields = program_.layout().cleanupQueue;
-    if (!queue || !fields.queued.present() || !fields.executed.present()) return std::nullopt;
-    const auto executed = memory_.value<std::uint64_t>(*queue + fields.executed.offset);
-    const auto queued = memory_.value<std::uint64_t>(*queue + fields.queued.offset);
-    if (!queued || !executed || *queued < *executed || *queued > (1ULL << 48)) return std::nullopt;
-    return *queued - *executed;
+    const auto& blocks = program_.layout().cleanupQueue.workUnits;
+    const auto& each = program_.layout().cleanupBlock.cleanups;
+    if (!queue || !blocks.present() || !each.present()) return std::nullopt;
+    const auto count = memory_.value<std::int64_t>(*queue + blocks.offset);
+    if (!count || *count > (1LL << 40)) return std::nullopt;
+    return *count > 0 ? static_cast<std::uint64_t>(*count) * each.count : 0;
   }
 
   const Program& program_;

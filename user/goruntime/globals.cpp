@@ -63,6 +63,12 @@ Address last_address(const Code& code) {
   return all.empty() ? std::nullopt : Address(all.back());
 }
 
+// Of a struct whose fields are named too: its beginning.
+Address lowest_address(const Code& code) {
+  const auto all = code.targets(Kind::address);
+  return all.empty() ? std::nullopt : Address(*std::ranges::min_element(all));
+}
+
 Address lowest_load(const Code& code) {
   const auto all = code.targets(Kind::load, 64);
   return all.empty() ? std::nullopt : Address(*std::ranges::min_element(all));
@@ -167,7 +173,7 @@ constexpr Recipe kRecipes[] = {
     {"gcController", "runtime.gcControllerCommit", nth_address<0>, 16},
     {"finq", "runtime.queuefinalizer", nth_load<0, 64>},
     {"allfin", "runtime.queuefinalizer", nth_load<1, 64>},
-    {"gcCleanups", "runtime.runCleanups", nth_address<0>, 25},
+    {"gcCleanups", "runtime.runCleanups", lowest_address, 25},
     {"mProfCycle", "runtime.mProf_Flush", nth_load<0, 32>, 16},
     {"mProfCycle", "runtime.mProf_NextCycle", nth_load<0, 32>, 0, 15},
     {"sched", "runtime.newproc1", sched_of_goidgen},
