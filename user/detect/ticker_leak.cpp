@@ -146,7 +146,7 @@ void find_held(const model::Model& model, const Judgements& judgements, std::vec
     bytes += site->call_site.live_bytes.value_or(0);
   }
   finding.growth = sum;
-  finding.bytes = bytes;
+  if (bytes > 0) finding.bytes = bytes;
   finding.evidence.push_back(
       {"tickers-stay", "What time.NewTicker allocates here stays: the program holds the tickers."});
   finding.advice = kStop;

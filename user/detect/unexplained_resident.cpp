@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kLeastRate = 16 * 1024;  // bytes per second; 1.3 GiB a day
 constexpr double kLeastGrowth = 2 << 20;  // bytes, during the window: below, the kernel's own counting is too coarse
-constexpr double kAtStart = 8 << 20;      // what a Go process has outside its heap from its start
+constexpr double kAtStart = 2 << 20;      // what a Go process has outside its heap from its start
 
 struct PartGrowth {  // of one part of smaps
   double first = 0, last = 0;
@@ -62,6 +62,22 @@ void explain(const model::Model& model, const PartGrowth& c_heap, const PartGrow
                         : "what calls syscall.Mmap: no stack of Go's says which call maps";
 }
 
+// The limit that is reached first; those of the process's memory, not GOMEMLIMIT, which does not count this.
+void add_limit(const model::Model& model, Finding& finding) {
+  const MemoryLimit* nearest = nullptr;
+  const auto room = [](const MemoryLimit& limit) { return limit.bytes - limit.used_bytes; };
+  for (const MemoryLimit& limit : model.memory().back().limits) {
+    if (limit.kind == LimitKind::gomemlimit || limit.bytes <= limit.used_bytes) continue;
+    if (nearest == nullptr || room(limit) < room(*nearest)) nearest = &limit;
+  }
+  if (nearest == nullptr || finding.growth->value <= 0) return;
+  const double seconds = static_cast<double>(room(*nearest)) / finding.growth->value;
+  if (seconds > 30.0 * 86400) return;
+  finding.evidence.push_back({"limit", fmt::format("The limit of {} ({}) is reached in about {}.",
+                                                   format_bytes(static_cast<double>(nearest->bytes)),
+                                                   to_string(nearest->kind), format_duration(seconds))});
+}
+
 }  // namespace
 
 std::vector<Finding> find_unexplained_resident(const model::Model& model, const Judgements&) {
@@ -82,6 +98,7 @@ std::vector<Finding> find_unexplained_resident(const model::Model& model, const 
   finding.growth = growth.rate;
   finding.growth_unit = "bytes";
   explain(model, c_heap, anonymous, mappings, finding);
+  add_limit(model, finding);
   judge_verdict(judge_history(model, mappings.points.front().time_ns,
                               std::max(0.0, c_heap.first + anonymous.first - kAtStart), growth.rate.value, "It grew"),
                 finding);

@@ -147,7 +147,7 @@ std::string goroutine_numbers(const detect::Finding& finding) {
 // "open files +5.0/s (4.7-5.3): 812 open"
 std::string resource_numbers(const detect::Finding& finding, const KindWords& words) {
   const bool bytes = finding.growth_unit == "bytes";
-  std::string text = words.unit;
+  std::string text = bytes && finding.kind == "ticker-leak" ? "memory of tickers" : words.unit;
   if (finding.growth) text += " " + rate_value(finding.growth->value, bytes) + rate_interval(*finding.growth, bytes);
   if (finding.bytes) text += fmt::format(": {}", format_bytes(static_cast<double>(*finding.bytes)));
   if (finding.count)
