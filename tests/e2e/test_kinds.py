@@ -23,6 +23,7 @@ CASES = {
     "after_func": Case("leakafter", "ticker-leak"),
     "defer_in_loop": Case("leakdefer", "deferred-in-loop"),
     "finalizer": Case("leakfinalizer", "finalizer-leak"),
+    "stack_growth": Case("leakstack", "stack-growth"),
     "cleanup": Case("leakcleanup", "finalizer-leak", cells=[("1.25", "default"), ("1.27", "default"), ("1.27", "pie-stripped")]),
 }
 

@@ -33,7 +33,23 @@ void Model::apply_one(const TargetWrite& record) {
   saw(record.time_ns);
 }
 
+const GoroutineState* Model::known(std::uint64_t goid) const {
+  const auto found = goroutines_.alive().find(goid);
+  return found == goroutines_.alive().end() ? nullptr : &found->second.state;
+}
+
+void Model::apply_one(const GoroutineState& record) {
+  resources_.change_stack(known(record.goid), &record);
+  goroutines_.apply(record);
+}
+
+void Model::apply_one(const GoroutinesGone& record) {
+  for (const std::uint64_t goid : record.goids) resources_.change_stack(known(goid), nullptr);
+  goroutines_.apply(record);
+}
+
 void Model::apply_one(const Snapshot& record) {
+  resources_.close_stacks(record.time_ns);
   goroutines_.apply(record);
   saw(record.time_ns);
 }

@@ -58,8 +58,8 @@ class Model final : public RecordSink {
   void apply_one(const Gap& record) { gaps_.push_back(record); }
   void apply_one(const TargetWrite& record);
   void apply_one(const Loss& record) { losses_[record.cause] = record.count; }
-  void apply_one(const GoroutineState& record) { goroutines_.apply(record); }
-  void apply_one(const GoroutinesGone& record) { goroutines_.apply(record); }
+  void apply_one(const GoroutineState& record);
+  void apply_one(const GoroutinesGone& record);
   void apply_one(const Snapshot& record);
   void apply_one(const WaitObjectHolders& record) { holders_.push_back(record); }
   void apply_one(const Birth& record);
@@ -74,6 +74,7 @@ class Model final : public RecordSink {
   void apply_one(const HeapCounters& record);
   void apply_one(const MemoryFigures& record);
   void apply_one(const ResourceLook& record);
+  [[nodiscard]] const GoroutineState* known(std::uint64_t goid) const;
   void saw(std::uint64_t time_ns) { latest_ns_ = time_ns > latest_ns_ ? time_ns : latest_ns_; }
 
   Symbols symbols_;

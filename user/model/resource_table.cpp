@@ -1,5 +1,7 @@
 #include "model/resource_table.h"
 
+#include <algorithm>
+
 namespace gotrace::model {
 namespace {
 
@@ -24,8 +26,30 @@ void thin(ResourceSeries& series) {
 
 }  // namespace
 
+void ResourceTable::change_stack(const GoroutineState* before, const GoroutineState* now) {
+  if (before != nullptr) {
+    std::uint64_t& bytes = stack_bytes_[before->created_at];
+    bytes -= std::min(bytes, before->stack_bytes);
+  }
+  if (now != nullptr) stack_bytes_[now->created_at] += now->stack_bytes;
+}
+
+void ResourceTable::close_stacks(std::uint64_t time_ns) {
+  ResourceLook look;
+  look.time_ns = time_ns;
+  for (const auto& [site, bytes] : stack_bytes_) {
+    look.total += bytes;
+    if (bytes >= kLeastStackBytes || stacks_.counts.contains({"", site, 0}))
+      look.counts.push_back({"", site, 0, bytes});
+  }
+  add(look, stacks_);
+}
+
 void ResourceTable::apply(const ResourceLook& record) {
-  ResourceSeries& series = series_[static_cast<std::size_t>(record.kind) % kKinds];
+  add(record, series_[static_cast<std::size_t>(record.kind) % kKinds]);
+}
+
+void ResourceTable::add(const ResourceLook& record, ResourceSeries& series) {
   series.points.push_back({record.time_ns, record.total, record.limit, record.arrived, record.left});
   series.complete = record.complete;
   for (auto& [key, counts] : series.counts) counts.push_back(0);

@@ -45,12 +45,18 @@ struct OutsideHeap {
 class ResourceTable {
  public:
   static constexpr std::size_t kMostPoints = 512;
-  static constexpr std::size_t kMostKeys = 1024;  // of each kind
+  static constexpr std::size_t kMostKeys = 1024;                // of each kind
+  static constexpr std::uint64_t kLeastStackBytes = 256 << 10;  // of a creation site; smaller ones are not followed
 
   void apply(const ResourceLook& record);
   // `heap`: the allocator's counters of about that time; none: nothing is known of the heap.
   void apply(const MemoryFigures& record, const std::optional<HeapCounters>& heap);
 
+  // Stacks of goroutines, from their states: bytes by creation site (location). `before`: as it was known; may be null.
+  void change_stack(const GoroutineState* before, const GoroutineState* now);
+  void close_stacks(std::uint64_t time_ns);  // one look at all goroutines is complete
+
+  [[nodiscard]] const ResourceSeries& stacks() const { return stacks_; }
   [[nodiscard]] const ResourceSeries& series(ResourceKind kind) const {
     return series_[static_cast<std::size_t>(kind) % kKinds];
   }
@@ -60,7 +66,11 @@ class ResourceTable {
  private:
   static constexpr std::size_t kKinds = static_cast<std::size_t>(ResourceKind::finalizers) + 1;
 
+  void add(const ResourceLook& record, ResourceSeries& series);
+
   std::array<ResourceSeries, kKinds> series_;
+  ResourceSeries stacks_;
+  std::map<LocationId, std::uint64_t> stack_bytes_;  // now, by creation site
   std::vector<OutsideHeap> outside_heap_;
   std::uint64_t evicted_ = 0;
 };

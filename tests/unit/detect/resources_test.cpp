@@ -291,6 +291,47 @@ TEST_CASE("a finalizer that blocks is named when others queue behind it") {
   CHECK(finalizers(false, true).findings.empty());
 }
 
+namespace {
+
+// Eight goroutines of one creation site; every look (or so) the stack of one of them is twice as large as before.
+Analysis stacks(std::uint64_t first_bytes, bool all_along) {
+  Scenario s(kAge);
+  const LocationId created = s.location("main.run", 5);
+  const LocationId recursion = s.location("main.walk", 12);
+  std::vector<LocationId> locations(20, recursion);
+  locations.insert(locations.begin(), s.location("main.walk", 10));
+  const StackId deep = s.stack(locations);
+  std::vector<GoroutineState> states(8);
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    states[i].goid = i + 10;
+    states[i].status = GoStatus::waiting;
+    states[i].created_at = created;
+    states[i].stack = deep;
+    states[i].stack_bytes = first_bytes;
+    s.model.accept(states[i]);
+  }
+  for (std::size_t look = 0; look < 21; ++look) {
+    s.look();
+    s.pass(0.5);
+    GoroutineState& one = states[look % states.size()];
+    if (!all_along && look > 8) continue;
+    one.stack_bytes *= 2;
+    s.model.accept(one);
+  }
+  return analyze(s.model);
+}
+
+}  // namespace
+
+TEST_CASE("stacks that double all along are suspected at the call that recurs; those that warm up are not") {
+  const auto analysis = stacks(1 << 20, true);
+  const Finding& finding = only(analysis, "stack-growth");
+  CHECK(finding.verdict == Verdict::suspected);
+  CHECK(finding.where->line == 12);
+  CHECK(stacks(1 << 20, false).findings.empty());  // grew, and stopped
+  CHECK(stacks(8 << 10, true).findings.empty());   // as stacks of a pool do at first
+}
+
 TEST_CASE("random walks, waves, ramps that end and plateaus of all kinds: at most one finding in 10,000 windows") {
   std::mt19937 random(5);
   int findings = 0;
