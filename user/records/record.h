@@ -326,13 +326,13 @@ struct MemoryFigures {
 
 // ---------------------------------------------------------------- what else a process can run out of
 enum class ResourceKind : std::uint8_t {
-  open_files,  // counts by name: "file", "socket", "pipe", "eventpoll", ...; limit: RLIMIT_NOFILE
-  sockets,     // of these, by name "tcp ESTABLISHED", "tcp CLOSE_WAIT", ...
-  threads,     // by name: "go" (the runtime's, not idle), "idle" (the runtime's, parked for reuse)
-  mappings,    // resident and swapped bytes by name: "go heap", "c heap", "anonymous", "stack", "files", "shared";
-               // "anonymous mappings" and so on: how many these are
-  timers,      // "function": due within 3 s, location: what AfterFunc calls; "unread ticker": its last tick was
-               // not taken and nobody waits for one, id: its period in ns
+  open_files,      // counts by name: "file", "socket", "pipe", "eventpoll", ...; limit: RLIMIT_NOFILE
+  sockets,         // of these, by name "tcp ESTABLISHED", "tcp CLOSE_WAIT", ...
+  threads,         // by name: "go" (the runtime's, not idle), "idle" (the runtime's, parked for reuse)
+  mappings,        // resident and swapped bytes by name: "go heap", "c heap", "anonymous", "stack", "files", "shared";
+                   // "anonymous mappings" and so on: how many these are
+  timers,          // "function": due within 3 s, location: what AfterFunc calls; "unread ticker": its last tick was
+                   // not taken and nobody waits for one, id: its period in ns
   deferred_calls,  // in one goroutine (id), of one `defer` statement (location) of one call of a function
   finalizers,      // queued and not yet run, by name: "finalizers", "cleanups"
 };
