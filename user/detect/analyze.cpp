@@ -101,7 +101,10 @@ void add_checks(const model::Model& model, const Judgements& judgements, Analysi
                : no_heap,
         judged ? "turn the program's own sampler on, a write of 8 bytes to its memory, undone at exit: --assist"
                : longer);
-  check(out, "outside-heap", model.memory().size() >= 5, "too few looks at the process's memory", longer);
+  // One look at the mappings can't tell growth; none was asked for in traces of before.
+  const bool mappings_seen = model.resources().series(ResourceKind::mappings).points.size() != 1;
+  check(out, "outside-heap", model.memory().size() >= 5 && mappings_seen,
+        "too few looks at the process's memory and its mappings", longer);
 }
 
 // What would have stood out: a leak is called growing from about 17 events on (p < 2e-5 for a Poisson count).

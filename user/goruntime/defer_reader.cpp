@@ -60,7 +60,13 @@ class DeferReader final : public Reader {
     if (!all) return program_.target().alive() ? Look::unavailable : Look::target_gone;
     for (auto& [goid, chain] : chains_) chain.seen = false;
     left_ = kMostRecords;
-    for (const Goroutine& goroutine : loops_among(with_defers(*all))) count_to_the_end(goroutine);
+    const auto goroutines = with_defers(*all);
+    if (short_.size() > 2 * kMostGoroutines) short_.clear();
+    for (const Goroutine& goroutine : goroutines) short_[goroutine.g] = goroutine.head;
+    for (const Goroutine& goroutine : loops_among(goroutines)) {
+      short_.erase(goroutine.g);
+      count_to_the_end(goroutine);
+    }
     send(now_ns, all->size() <= kMostGoroutines);
     rest_.begin(now_ns, monotonic_ns() - begin);
     return Look::ok;
@@ -87,7 +93,9 @@ class DeferReader final : public Reader {
     run_read_plan(memory_, make_read_plan(part, g_.size()), [&](std::uint32_t index, Bytes bytes) {
       const GView view = g_.decode(bytes);
       const auto head = load_or_zero<process::Address>(bytes, layout_.g._defer.offset);
-      if (view.exists() && head != 0 && view.stack_lo < view.stack_hi)
+      const auto before = short_.find(part[index]);
+      const bool as_before = before != short_.end() && before->second == head && head != 0;
+      if (view.exists() && head != 0 && !as_before && view.stack_lo < view.stack_hi)
         result.push_back({part[index], view.goid, view.stack_lo, view.stack_hi, head});
     });
     return result;
@@ -225,6 +233,8 @@ class DeferReader final : public Reader {
   std::uint64_t left_ = 0;                                     // records that may still be read in this look
   std::unordered_map<std::uint64_t, Chain> chains_;            // by goid
   std::unordered_map<process::Address, std::uint64_t> known_;  // g of each chain
+  // Chains that were found short, by g: the newest record. While that is the same there is nothing new.
+  std::unordered_map<process::Address, process::Address> short_;
 };
 
 }  // namespace

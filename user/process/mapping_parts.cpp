@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <fstream>
@@ -15,6 +15,8 @@ namespace gotrace::process {
 namespace {
 
 constexpr std::uint64_t kRest = 100;
+constexpr std::uint64_t kLongestRest = 8'000'000'000;  // so that ten seconds have two looks, unless one takes very long
+constexpr std::uint64_t kVeryLong = 400'000'000;
 constexpr std::uint64_t kMostMappings = 1U << 17;  // twice the kernel's default max_map_count
 
 struct Part {
@@ -72,9 +74,9 @@ std::optional<ResourceLook> MappingParts::look(std::uint64_t now_ns) {
     look.counts.push_back({kind + std::string(" mappings"), LocationId::none, 0, one.mappings});
     look.total += one.bytes;
   }
-  const auto took = std::chrono::steady_clock::now() - began;
-  next_ns_ =
-      now_ns + kRest * static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(took).count());
+  const auto took = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - began).count());
+  next_ns_ = now_ns + (took < kVeryLong ? std::min(kRest * took, kLongestRest) : kRest * took);
   return look;
 }
 
