@@ -356,11 +356,10 @@ struct ResourceLook {
   std::vector<ResourceCount> counts;
 };
 
-using Record =
-    std::variant<LocationRecord, StackRecord, SessionStart, SessionEnd, TargetInfo, SourceState, Gap, Loss,
-                 GoroutineState, GoroutinesGone, Snapshot, WaitObjectHolders, Birth, Park, End, AllocationSample,
-                 AllocationFates, ProbeState, Overhead, HeapBucket, HeapProfile, HeapCounters, MemoryFigures, TargetWrite,
-                 ResourceLook>;
+using Record = std::variant<LocationRecord, StackRecord, SessionStart, SessionEnd, TargetInfo, SourceState, Gap, Loss,
+                            GoroutineState, GoroutinesGone, Snapshot, WaitObjectHolders, Birth, Park, End,
+                            AllocationSample, AllocationFates, ProbeState, Overhead, HeapBucket, HeapProfile,
+                            HeapCounters, MemoryFigures, TargetWrite, ResourceLook>;
 
 // Where records go: a recorder, the model, or both. Called from one thread.
 class RecordSink {
