@@ -57,6 +57,7 @@ class Model final : public RecordSink {
   void apply_one(const TargetWrite& record);
   void apply_one(const Loss& record) { losses_[record.cause] = record.count; }
   void apply_one(const GoroutineState& record) { goroutines_.apply(record); }
+  void apply_one(const GoroutinesSeen& record) { goroutines_.apply(record); }
   void apply_one(const GoroutinesGone& record) { goroutines_.apply(record); }
   void apply_one(const Snapshot& record);
   void apply_one(const WaitObjectHolders& record) { holders_.push_back(record); }

@@ -41,6 +41,9 @@ class IdTable {
     repair(record.stack);
     return true;
   }
+  [[nodiscard]] static bool admit(const GoroutinesSeen& record) {
+    return record.wait_since_ns.size() == record.goids.size() && record.stack_bytes.size() == record.goids.size();
+  }
   template <typename R>
   [[nodiscard]] bool admit(const R&) {
     return true;
