@@ -168,7 +168,7 @@ TEST_CASE("what is no trace is refused by name") {
   CHECK(text("hello world") == "x.gtl: not a gotrace-leak trace (wrong magic)");
   CHECK(text("\x89GT") == "x.gtl: the trace ends within its first 8 bytes");
   CHECK(text(std::string("\x89GTL\x02\x00\x07\x00", 8)) ==
-        "x.gtl: trace format 2.7 is newer than 1.0, which this gotrace-leak reads; use a newer gotrace-leak");
+        "x.gtl: trace format 2.7 is newer than 1.1, which this gotrace-leak reads; use a newer gotrace-leak");
   CHECK(text(std::string("\x89GTL\x00\x00\x00\x00", 8)) == "x.gtl: unknown trace format 0.0");
 }
 
@@ -285,7 +285,9 @@ TEST_CASE("a trace written by version 1.0 stays readable") {
   CHECK(summary->complete);
   CHECK(summary->unknown_records == 0);
   // Fields that later versions add must have the values in one_of_each() that a file without them gives.
-  CHECK(texts_of(out.records) == texts_of(one_of_each()));
+  auto expected = one_of_each();
+  std::erase_if(expected, [](const Record& record) { return std::holds_alternative<GoroutinesSeen>(record); });
+  CHECK(texts_of(out.records) == texts_of(expected));
 }
 
 // Makes testdata/v1.gtl anew: only ever before version 1.0 is released. Not run by default.

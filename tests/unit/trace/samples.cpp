@@ -9,7 +9,7 @@ namespace gotrace::trace::test {
 namespace {
 
 // Adding an alternative to Record must lead here: add it to both lists below and to `Members` and change the number.
-static_assert(std::variant_size_v<Record> == 23);
+static_assert(std::variant_size_v<Record> == 24);
 
 constexpr std::uint64_t kHuge = std::numeric_limits<std::uint64_t>::max();
 
@@ -287,6 +287,7 @@ class Text {
   void one(const std::vector<T>& values) {
     list(values);
   }
+  void one(const WaitObjectList& values) { list(values); }
   template <std::size_t N>
   void one(const std::array<std::uint64_t, N>& values) {
     list(values);
