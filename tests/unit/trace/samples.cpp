@@ -9,7 +9,7 @@ namespace gotrace::trace::test {
 namespace {
 
 // Adding an alternative to Record must lead here: add it to both lists below and to `Members` and change the number.
-static_assert(std::variant_size_v<Record> == 24);
+static_assert(std::variant_size_v<Record> == 25);
 
 constexpr std::uint64_t kHuge = std::numeric_limits<std::uint64_t>::max();
 
@@ -175,6 +175,7 @@ std::vector<Record> one_of_each() {
   counters.by_class = false;
   out.emplace_back(counters);
   out.emplace_back(memory_figures());
+  out.emplace_back(TargetWrite{990, "runtime.MemProfileRate", 0xc000, 0, 524288, true});
   out.emplace_back(SessionEnd{980, EndReason::target_exited, 981, 982});
   return out;
 }
@@ -217,7 +218,6 @@ std::vector<Record> one_of_each_empty() {
   out.emplace_back(Overhead{0, {}, 0, 0, 855, UINT64_MAX});
   out.emplace_back(HeapBucket{});
   out.emplace_back(TargetWrite{});
-  out.emplace_back(TargetWrite{990, "runtime.MemProfileRate", 0xc000, 0, 524288, true});
   out.emplace_back(HeapProfile{});
   HeapCounters counters;
   counters.swept = false;
