@@ -13,6 +13,7 @@ namespace gotrace::cli {
 namespace {
 
 constexpr int kNarrowest = 40;
+constexpr double kLeastCpu = 0.001;
 constexpr int kWidest = 400;
 constexpr std::uint64_t kShortestInterval = 100'000'000;  // ns
 constexpr std::uint64_t kLongestInterval = 3'600'000'000'000;
@@ -92,6 +93,9 @@ void LookArguments::declare(CLI::App& app) {
                  "Most that probes may take from the target: share of the CPUs it uses, or of one; 0 is none")
       ->type_name("SHARE")
       ->capture_default_str();
+  app.add_option("--max-cpu", max_cpu, "Most that gotrace-leak itself may take of one CPU; it looks less often then")
+      ->type_name("SHARE")
+      ->capture_default_str();
   app.add_option("--probes", probes,
                  "auto, none, or a list of births, parks, ends, allocs (also by the runtime's names: newproc, gopark, "
                  "goexit, mallocgc); allocs asks for every single allocation as far as --max-overhead allows")
@@ -127,6 +131,10 @@ Result<session::LiveOptions> understand(const LookArguments& arguments) {
   if (!share) return named("--max-overhead", share);
   options.max_overhead = *share;
   options.max_overhead_text = arguments.max_overhead;
+  const auto own_share = parse_share(arguments.max_cpu);
+  if (!own_share) return named("--max-cpu", own_share);
+  if (*own_share < kLeastCpu) return usage("--max-cpu: must be from 0.1% to 100%");
+  options.max_cpu = *own_share;
   if (const auto known = session::check_probe_names(arguments.probes); !known) return known.error();
   options.probes = arguments.probes;
   const auto buffer = parse_size_bytes(arguments.buffer);

@@ -43,6 +43,7 @@ struct LookArguments {
   std::string duration;  // empty: not given
   std::string interval = "1s";
   std::string max_overhead = "1%";
+  std::string max_cpu = "5%";
   std::string probes = "auto";
   std::string stuck_after = "5m";
   std::string buffer = "8MiB";

@@ -53,7 +53,7 @@ void add_goroutines(const model::Model& model, const GoroutineJudgement& judged,
   const auto& looks = table.looks();
   for (std::size_t i = 0; i < std::min(kShown, looks.size()); ++i)
     goroutines.totals.push_back(looks[looks.size() <= kShown ? i : i * (looks.size() - 1) / (kShown - 1)].goroutines);
-  for (const auto& [goid, goroutine] : table.alive()) ++goroutines.by_status[to_string(goroutine.state.status)];
+  table.alive().for_each([&](auto slot) { ++goroutines.by_status[to_string(table.alive().common(slot).status)]; });
   goroutines.trend = judged.total_trend;
   for (const SiteJudgement& site : judged.sites)
     if (site.site.count > 0 || site.site.trend == Trend::growing) goroutines.sites.push_back(site.site);

@@ -13,9 +13,9 @@ namespace {
 constexpr double kLeastGrowth = 10;  // deferred calls, during the window
 
 void tell_goroutine(const model::Model& model, std::uint64_t goid, Finding& finding) {
-  const auto found = model.goroutines().alive().find(goid);
-  if (found == model.goroutines().alive().end()) return;
-  const auto& created = model.symbols().frames(found->second.state.created_at);
+  const auto found = model.goroutines().find(goid);
+  if (!found) return;
+  const auto& created = model.symbols().frames(found->state.created_at);
   if (!created.empty()) finding.created_by = created.front();
 }
 

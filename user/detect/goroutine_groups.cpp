@@ -27,15 +27,25 @@ std::string wait_word(const model::Model& model, const GoroutineState& state) {
 
 using Key = std::tuple<std::size_t, StackId, std::string>;
 
-std::map<Key, std::vector<const model::Goroutine*>> collect(const model::Model& model) {
-  std::map<Key, std::vector<const model::Goroutine*>> groups;
+using Slot = model::GoroutineStore::Slot;
+
+// Goroutines of one kind are in one group: a kind's key is made once.
+std::map<Key, std::vector<Slot>> collect(const model::Model& model) {
+  std::map<Key, std::vector<Slot>> groups;
   const auto& table = model.goroutines();
-  for (const auto& [goid, goroutine] : table.alive()) {
-    const auto& state = goroutine.state;
-    groups[{table.site_of(state.created_at), state.stack, wait_word(model, state)}].push_back(&goroutine);
-  }
+  const auto& alive = table.alive();
+  std::vector<std::vector<Slot>*> by_kind(alive.kinds());
+  alive.for_each([&](Slot slot) {
+    auto*& members = by_kind[alive.kind(slot)];
+    const GoroutineState& common = alive.common(slot);
+    if (members == nullptr) {
+      members = &groups[{table.site_of(common.created_at), common.stack, wait_word(model, common)}];
+    }
+    members->push_back(slot);
+  });
   for (auto& [key, members] : groups) {
-    std::sort(members.begin(), members.end(), [](auto* a, auto* b) { return a->state.goid < b->state.goid; });
+    const auto goid = [&alive](Slot slot) { return alive.goid(slot); };
+    if (!std::ranges::is_sorted(members, {}, goid)) std::ranges::sort(members, {}, goid);
   }
   return groups;
 }
@@ -43,8 +53,13 @@ std::map<Key, std::vector<const model::Goroutine*>> collect(const model::Model& 
 // Goroutines that wait for I/O, by id: the partners of per-connection helpers.
 std::vector<std::uint64_t> io_waiters(const model::Model& model) {
   std::vector<std::uint64_t> result;
-  for (const auto& [goid, goroutine] : model.goroutines().alive())
-    if (wait_word(model, goroutine.state) == "IO wait") result.push_back(goid);
+  const auto& alive = model.goroutines().alive();
+  std::vector<std::optional<bool>> by_kind(alive.kinds());
+  alive.for_each([&](Slot slot) {
+    auto& waits = by_kind[alive.kind(slot)];
+    if (!waits) waits = wait_word(model, alive.common(slot)) == "IO wait";
+    if (*waits) result.push_back(alive.goid(slot));
+  });
   std::sort(result.begin(), result.end());
   return result;
 }
@@ -55,12 +70,13 @@ bool has_io_partner(const GoroutineState& state, const std::vector<std::uint64_t
   return near != io.end() && *near <= state.goid + kBirthBatch;
 }
 
-void add_objects(GroupJudgement& judged, const std::vector<const model::Goroutine*>& members) {
+void add_objects(const model::Model& model, GroupJudgement& judged, const std::vector<Slot>& members) {
   std::unordered_set<std::uint64_t> objects;
-  for (const auto* member : members) {
+  for (const Slot member : members) {
     bool any = false;
     bool timer = false;
-    for (const WaitObject& object : member->state.wait_objects) {
+    const GoroutineState state = model.goroutines().alive().state(member);
+    for (const WaitObject& object : state.wait_objects) {
       timer = timer || object.timer;
       if (object.address == 0) continue;
       any = true;
@@ -74,23 +90,25 @@ void add_objects(GroupJudgement& judged, const std::vector<const model::Goroutin
   judged.distinct_objects = objects.size();
 }
 
-void add_ages(const model::Model& model, GroupJudgement& judged, const std::vector<const model::Goroutine*>& members) {
-  const std::uint64_t now = model.goroutines().looks().back().time_ns;
+void add_ages(const model::Model& model, GroupJudgement& judged, const std::vector<Slot>& members) {
+  const auto& table = model.goroutines();
+  const auto& alive = table.alive();
+  const std::uint64_t now = table.looks().back().time_ns;
   double oldest = 0;
   double newest = 1e18;
   bool any = false;
   double still = 1e18;
-  for (const auto* member : members) {
-    const auto& state = member->state;
-    if (state.status != GoStatus::waiting) continue;
-    const double seen = seconds_between(member->still_since_ns, now);
-    const double by_gc = state.wait_since_ns != 0 ? seconds_between(state.wait_since_ns, now) : 0;
-    if (state.wait_since_ns == 0) ++judged.group.not_yet_seen_by_gc;
+  for (const Slot member : members) {
+    if (alive.common(member).status != GoStatus::waiting) continue;
+    const std::uint64_t wait_since_ns = alive.wait_since_ns(member);
+    const double seen = seconds_between(table.still_since_ns(member), now);
+    const double by_gc = wait_since_ns != 0 ? seconds_between(wait_since_ns, now) : 0;
+    if (wait_since_ns == 0) ++judged.group.not_yet_seen_by_gc;
     const double age = std::max(seen, by_gc);
     any = true;
     oldest = std::max(oldest, age);
     newest = std::min(newest, age);
-    if (member->last_ran_look > member->first_look) continue;
+    if (alive.last_ran_look(member) > alive.first_look(member)) continue;
     ++judged.still;
     still = std::min(still, age);
   }
@@ -101,9 +119,10 @@ void add_ages(const model::Model& model, GroupJudgement& judged, const std::vect
   if (judged.still > 0) judged.still_seconds = still;
 }
 
-void describe(const model::Model& model, GroupJudgement& judged, const std::vector<const model::Goroutine*>& members,
+void describe(const model::Model& model, GroupJudgement& judged, const std::vector<Slot>& members,
               const std::vector<SiteJudgement>& sites) {
-  const GoroutineState& sample = members.front()->state;
+  const auto& alive = model.goroutines().alive();
+  const GoroutineState sample = alive.state(members.front());
   GoroutineGroup& group = judged.group;
   group.count = members.size();
   group.stack = model.symbols().expand(sample.stack);
@@ -116,12 +135,14 @@ void describe(const model::Model& model, GroupJudgement& judged, const std::vect
   }
   std::set<std::uint64_t> parents;
   const bool parents_known = sample.parent_goid != 0;
-  for (const auto* member : members) {
-    group.stack_bytes += member->state.stack_bytes;
-    judged.members.push_back(member->state.goid);
-    if (group.goids.size() < 20) group.goids.push_back(member->state.goid);
-    if (parents_known) parents.insert(member->state.parent_goid);
-    if (member->settled && member->first_look > 1) ++judged.settled_new;
+  judged.members.reserve(members.size());
+  for (const Slot member : members) {
+    const std::uint64_t goid = alive.goid(member);
+    group.stack_bytes += alive.common(member).stack_bytes;
+    judged.members.push_back(goid);
+    if (group.goids.size() < 20) group.goids.push_back(goid);
+    if (parents_known) parents.insert(alive.parent_goid(member));
+    if (alive.settled(member) && alive.first_look(member) > 1) ++judged.settled_new;
   }
   judged.parents = parents.size();
   group.normal_because = normal_because(group.stack, group.wait_reason, sample.system);
@@ -164,11 +185,12 @@ bool looks_stuck(const model::Model& model, const GroupJudgement& judged) {
          group.newest_seconds_at_least.value_or(0) >= stuck_after;
 }
 
-void judge_stuck(const model::Model& model, GroupJudgement& judged, const std::vector<const model::Goroutine*>& members,
+void judge_stuck(const model::Model& model, GroupJudgement& judged, const std::vector<Slot>& members,
                  const std::vector<std::uint64_t>& io) {
-  add_objects(judged, members);
+  add_objects(model, judged, members);
   if (!looks_stuck(model, judged)) return;
-  for (const auto* member : members) judged.with_io_partner += has_io_partner(member->state, io) ? 1 : 0;
+  const auto& alive = model.goroutines().alive();
+  for (const Slot member : members) judged.with_io_partner += has_io_partner(alive.state(member), io) ? 1 : 0;
   judged.cleared_by = what_clears(model, judged);
   judged.stuck = judged.cleared_by.empty();
 }
@@ -253,9 +275,9 @@ std::vector<CohortToCheck> cohorts_to_check(const model::Model& model) {
     cohort.cohort_goids = judged.members;
     const std::size_t stride = std::max<std::size_t>(1, judged.members.size() / kMostChecked);
     for (std::size_t i = 0; i < judged.members.size() && cohort.waiters.size() < kMostChecked; i += stride) {
-      const auto found = model.goroutines().alive().find(judged.members[i]);
-      if (found == model.goroutines().alive().end() || found->second.state.wait_objects.empty()) continue;
-      cohort.waiters.push_back({judged.members[i], found->second.state.wait_objects.front().address});
+      const auto found = model.goroutines().find(judged.members[i]);
+      if (!found || found->state.wait_objects.empty()) continue;
+      cohort.waiters.push_back({judged.members[i], found->state.wait_objects.front().address});
     }
     if (!cohort.waiters.empty()) result.push_back(std::move(cohort));
   }

@@ -49,9 +49,9 @@ class BirthClock {
     per_ns_ = newest_ / life;
     if (end_ns_ > first_ns_) per_ns_ = std::min(per_ns_, (newest_ - first_newest_) / (end_ns_ - first_ns_));
   }
-  [[nodiscard]] double birth_ns(const model::Goroutine& goroutine) const {
-    const auto goid = static_cast<double>(goroutine.state.goid);
-    if (goid > first_newest_) return between_looks(goroutine.state.goid);
+  [[nodiscard]] double birth_ns(std::uint64_t id) const {
+    const auto goid = static_cast<double>(id);
+    if (goid > first_newest_) return between_looks(id);
     if (pace_ == Pace::of_past)
       return first_newest_ > 0 ? start_ns_ + (first_ns_ - start_ns_) * std::min(1.0, goid / first_newest_) : start_ns_;
     if (per_ns_ <= 0) return start_ns_;
@@ -155,10 +155,11 @@ void judge_one(const model::Model& model, const model::Site& site, SiteJudgement
 void judge_histories(const model::Model& model, const BirthClock& clock, std::vector<SiteJudgement>& sites) {
   const auto& table = model.goroutines();
   std::vector<std::vector<double>> births(sites.size());
-  for (const auto& [goid, goroutine] : table.alive()) {
-    const std::size_t site = table.site_of(goroutine.state.created_at);
-    if (site < births.size() && goroutine.settled) births[site].push_back(clock.birth_ns(goroutine));
-  }
+  const auto& alive = table.alive();
+  alive.for_each([&](auto slot) {
+    const std::size_t site = table.site_of(alive.common(slot).created_at);
+    if (site < births.size() && alive.settled(slot)) births[site].push_back(clock.birth_ns(alive.goid(slot)));
+  });
   for (std::size_t i = 0; i < sites.size(); ++i)
     if (!sites[i].history_agrees) judge_history(sites[i], std::move(births[i]), clock);
 }

@@ -9,9 +9,12 @@ namespace {
 
 constexpr std::size_t kJobsPerBatch = 2048;
 
-std::uint64_t hash_of(const UnwoundStack& stack) {
-  std::uint64_t hash = stack.count + (stack.truncated ? 1U << 16 : 0U);
-  for (const process::Address pc : stack.addresses()) hash = (hash ^ pc) * 0x9e3779b97f4a7c15U;
+constexpr std::size_t kEntriesPerRead = 1U << 18;  // of allgs
+constexpr std::size_t kIdsPerRecord = 4096;
+
+std::uint64_t hash_of(std::span<const process::Address> pcs, bool truncated) {
+  std::uint64_t hash = pcs.size() + (truncated ? 1U << 16 : 0U);
+  for (const process::Address pc : pcs) hash = (hash ^ pc) * 0x9e3779b97f4a7c15U;
   return hash ^ (hash >> 32);
 }
 
@@ -43,12 +46,28 @@ Look GoroutineReader::look(std::uint64_t now_ns) {
   return Look::ok;
 }
 
+// allgs only ever grows, and its entries stay what they are (runtime/proc.go, allgadd): what is known of it is not read
+// again. An entry that is still being written is 0; the next look takes it.
 bool GoroutineReader::refresh_list() {
-  auto addresses = read_allgs(program_);
-  if (!addresses) return false;
-  if (*addresses != plan_.addresses) plan_ = make_read_plan(std::move(*addresses), layout_.size());
-  if (slots_.size() < plan_.addresses.size()) slots_.resize(plan_.addresses.size());
-  return true;
+  for (;;) {
+    auto part = read_allgs(program_, listed_, kEntriesPerRead);
+    if (!part) return false;
+    if (part->length < listed_) {  // no list of Go's does that; begin anew
+      places_.for_each([this](Place& place) {
+        if (place.goid() != 0) note_gone(place.goid());
+      });
+      places_.clear();
+      listed_ = 0;
+      continue;
+    }
+    const auto unwritten = std::ranges::find(part->addresses, process::Address{0});
+    const bool whole = unwritten == part->addresses.end();
+    part->addresses.erase(unwritten, part->addresses.end());
+    const std::size_t count = part->addresses.size();
+    if (count > 0) places_.add(std::move(part->addresses));
+    listed_ += count;
+    if (!whole || listed_ >= part->length) return true;
+  }
 }
 
 // GO-RUNTIME section 2: reading is not free for the target when it is short of memory.
@@ -60,94 +79,136 @@ void GoroutineReader::look_at_memory() {
 }
 
 void GoroutineReader::scan() {
-  gone_.clear();
-  alive_ = unwound_ = torn_in_look_ = 0;
-  std::size_t visited = 0;
-  run_read_plan(memory_, plan_, [&](std::uint32_t index, Bytes bytes) {
-    ++visited;
-    visit(index, layout_.decode(bytes));
-    if (jobs_.size() >= kJobsPerBatch) settle();
-  });
+  alive_ = unwound_ = torn_in_look_ = unreadable_in_look_ = 0;
+  const std::size_t visited =
+      places_.read_all(memory_, layout_.size(), [this](process::Address g, Place& place, Bytes bytes) {
+        visit(g, place, layout_.decode(bytes));
+        if (jobs_.size() >= kJobsPerBatch) settle();
+      });
   settle();
-  unreadable_in_look_ = plan_.addresses.size() - visited;
+  unreadable_in_look_ += listed_ - std::min<std::uint64_t>(visited, listed_);
   unreadable_.count += unreadable_in_look_;
 }
 
-void GoroutineReader::visit(std::uint32_t index, const GView& view) {
-  Slot& slot = slots_[index];
-  if (slot.state.goid != 0 && (!view.exists() || slot.state.goid != view.goid)) {
-    gone_.push_back(slot.state.goid);
-    slot = Slot{};
+void GoroutineReader::visit(process::Address g, Place& place, const GView& view) {
+  const bool exists = view.exists() && view.goid < kMostGoids;
+  if (view.exists() && !exists) ++unreadable_in_look_;
+  if (place.goid() != 0 && (!exists || place.goid() != view.goid)) {
+    note_gone(place.goid());
+    place.forget();
   }
-  if (!view.exists()) return;
+  if (!exists) return;
   ++alive_;
   largest_goid_ = std::max(largest_goid_, view.goid);
-  if (!still_parked(slot, view)) {
-    jobs_.push_back(Job{.slot = index, .view = view});
+  if (!still_parked(place, view)) {
+    jobs_.push_back(Job{.place = &place, .g = g, .view = view});
     return;
   }
-  if (slot.state.wait_since_ns == view.wait_since && slot.state.stack_bytes == view.stack_hi - view.stack_lo) return;
-  slot.state.wait_since_ns = view.wait_since;  // a GC saw it
-  slot.state.stack_bytes = view.stack_hi - view.stack_lo;
-  slot.state.ran = false;
-  sink_.accept(slot.state);
+  if (place.same_wait_since(view) && place.same_stack_size(view)) return;
+  place.remember_gc(view);
+  note_seen(view);
 }
 
 // GO-RUNTIME section 2: g.trackingSeq counts each time it stops running, waitsince is zeroed when it runs. Coroutines
 // are switched without either. Go 1.15 has no trackingSeq: only a waitsince that stays says that it did not run.
-bool GoroutineReader::still_parked(const Slot& slot, const GView& view) const {
-  if (!slot.settled || view.status != GoStatus::waiting || slot.state.status != GoStatus::waiting) return false;
-  if (slot.pc != view.pc || slot.depth != view.depth() || slot.state.wait_reason != view.wait_reason) return false;
-  if (view.wait_reason < wait_classes_.size() && wait_classes_[view.wait_reason] == WaitClass::coroutine) return false;
-  if (slot.state.wait_since_ns != 0 && slot.state.wait_since_ns != view.wait_since) return false;
-  if (!layout_.has_tracking()) return view.wait_since != 0 && slot.state.wait_since_ns == view.wait_since;
-  return slot.tracking == view.tracking;
+bool GoroutineReader::still_parked(const Place& place, const GView& view) const {
+  if (place.goid() == 0 || !place.waits_as_before(view)) return false;
+  if (wait_class(view) == WaitClass::coroutine) return false;
+  if (place.seen_by_gc() && !place.same_wait_since(view)) return false;
+  if (!layout_.has_tracking()) return view.wait_since != 0 && place.same_wait_since(view);
+  return place.same_tracking(view);
 }
 
-// `settled`: what is known of it was read while it stood still.
-void GoroutineReader::finish(Job& job, bool settled) {
+WaitClass GoroutineReader::wait_class(const GView& view) const {
+  return view.wait_reason < wait_classes_.size() ? wait_classes_[view.wait_reason] : WaitClass::none;
+}
+
+void GoroutineReader::note_gone(std::uint64_t goid) {
+  auto& goids = std::get<GoroutinesGone>(gone_).goids;
+  goids.push_back(goid);
+  if (goids.size() >= kIdsPerRecord) send_gone();
+}
+
+void GoroutineReader::send_gone() {
+  auto& goids = std::get<GoroutinesGone>(gone_).goids;
+  if (goids.empty()) return;
+  sink_.accept(gone_);
+  goids.clear();
+}
+
+void GoroutineReader::note_seen(const GView& view) {
+  auto& seen = std::get<GoroutinesSeen>(seen_);
+  seen.goids.push_back(view.goid);
+  seen.wait_since_ns.push_back(view.wait_since);
+  seen.stack_bytes.push_back(view.stack_hi - view.stack_lo);
+  if (seen.goids.size() >= kIdsPerRecord) send_seen();
+}
+
+void GoroutineReader::send_seen() {
+  auto& seen = std::get<GoroutinesSeen>(seen_);
+  if (seen.goids.empty()) return;
+  sink_.accept(seen_);
+  seen.goids.clear();
+  seen.wait_since_ns.clear();
+  seen.stack_bytes.clear();
+}
+
+void GoroutineReader::finish(const Job& job) {
   const GView& view = job.view;
-  Slot& slot = slots_[job.slot];
-  GoroutineState& state = slot.state;
-  state = GoroutineState{.goid = view.goid,
-                         .parent_goid = view.parent,
-                         .status = view.status,
-                         .wait_reason = view.wait_reason,
-                         .ran = true,
-                         .stack_torn = !settled && job.unwound.count == 0 && !job.absent,
-                         .system = is_system(view.start_pc),
-                         .wait_since_ns = view.status == GoStatus::waiting ? view.wait_since : 0,
-                         .stack_bytes = view.stack_hi - view.stack_lo,
-                         .wait_objects = {}};
-  state.created_at = symbolizer_.location(view.created_pc, true);
-  state.start = symbolizer_.location(view.start_pc, false);
-  slot.pc = view.pc;
-  slot.depth = view.depth();
-  slot.tracking = view.tracking;
-  slot.settled = settled;
-  if (job.unwound.count != 0) {
-    state.stack = intern(job.unwound);
-    if (job.unwound.truncated) ++truncated_stacks_.count;
+  const Origin& from = origin(view);
+  auto& state = std::get<GoroutineState>(state_);
+  state.goid = view.goid;
+  state.parent_goid = view.parent;
+  state.status = view.status;
+  state.wait_reason = view.wait_reason;
+  state.ran = true;
+  state.stack_torn = !job.settled && job.pc_count == 0 && !job.absent;
+  state.system = from.system;
+  state.wait_since_ns = view.status == GoStatus::waiting ? view.wait_since : 0;
+  state.stack_bytes = view.stack_hi - view.stack_lo;
+  state.created_at = from.created_at;
+  state.start = from.start;
+  state.stack = job.pc_count == 0 ? StackId::none : intern(job);
+  if (job.pc_count != 0) {
+    if (job.truncated) ++truncated_stacks_.count;
     ++unwound_;
   }
   state.wait_object_count = job.wait.count;
-  state.wait_objects = std::move(job.wait.objects);
+  state.wait_objects = job.wait.objects;
   if (state.stack_torn) ++torn_in_look_;
-  sink_.accept(state);
+  job.place->remember(view, job.settled);
+  sink_.accept(state_);
 }
 
-StackId GoroutineReader::intern(const UnwoundStack& stack) {
-  auto& known = stacks_[hash_of(stack)];
-  const auto pcs = stack.addresses();
-  for (const KnownStack& candidate : known) {
-    if (candidate.truncated == stack.truncated && candidate.first_is_exact == stack.first_is_exact &&
-        std::ranges::equal(candidate.pcs, pcs)) {
-      return candidate.id;
-    }
+const GoroutineReader::Origin& GoroutineReader::origin(const GView& view) {
+  Origin& latest = latest_origin_;
+  if (latest.created_pc == view.created_pc && latest.start_pc == view.start_pc) return latest;
+  latest = {.created_pc = view.created_pc, .start_pc = view.start_pc, .system = is_system(view.start_pc)};
+  latest.created_at = symbolizer_.location(view.created_pc, true);
+  latest.start = symbolizer_.location(view.start_pc, false);
+  return latest;
+}
+
+std::span<const process::Address> GoroutineReader::pcs_of(const Job& job) const {
+  return std::span(pcs_).subspan(job.first_pc, job.pc_count);
+}
+
+bool GoroutineReader::KnownStack::is_of(const Job& job, std::span<const process::Address> job_pcs) const {
+  return truncated == job.truncated && first_is_exact == job.first_is_exact && std::ranges::equal(pcs, job_pcs);
+}
+
+StackId GoroutineReader::intern(const Job& job) {
+  const auto job_pcs = pcs_of(job);
+  if (latest_stack_.is_of(job, job_pcs)) return latest_stack_.id;
+  auto& known = stacks_[hash_of(job_pcs, job.truncated)];
+  auto found = std::ranges::find_if(known, [&](const KnownStack& stack) { return stack.is_of(job, job_pcs); });
+  if (found == known.end()) {
+    const StackId id = symbolizer_.stack(job_pcs, job.first_is_exact, job.truncated);
+    known.push_back({{job_pcs.begin(), job_pcs.end()}, job.first_is_exact, job.truncated, id});
+    found = std::prev(known.end());
   }
-  const StackId id = symbolizer_.stack(pcs, stack.first_is_exact, stack.truncated);
-  known.push_back({{pcs.begin(), pcs.end()}, stack.first_is_exact, stack.truncated, id});
-  return id;
+  latest_stack_ = *found;
+  return latest_stack_.id;
 }
 
 // As runtime/traceback.go, isSystemGoroutine, but for user code that runs in the finalizer's goroutine.
@@ -176,7 +237,8 @@ void GoroutineReader::send_losses() {
 }
 
 void GoroutineReader::close_look(std::uint64_t started_ns) {
-  if (!gone_.empty()) sink_.accept(GoroutinesGone{.goids = gone_});
+  send_seen();
+  send_gone();
   send_losses();
   sink_.accept(Snapshot{.time_ns = now_ns_,
                         .sequence = ++sequence_,

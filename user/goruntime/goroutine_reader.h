@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "goruntime/goroutine_places.h"
 #include "goruntime/goroutine_reader_batch.h"
 #include "goruntime/goroutine_reader_list.h"
 #include "goruntime/readers.h"
@@ -22,22 +23,28 @@ class GoroutineReader final : public Reader {
   Look look(std::uint64_t now_ns) override;
 
  private:
-  struct Slot {  // one entry of allgs, and what was sent of it
-    process::Address pc = 0;
-    std::uint64_t depth = 0;
-    std::uint8_t tracking = 0;
-    bool settled = false;    // its stack and wait objects were read without contradiction
-    GoroutineState state{};  // goid 0: nothing is there
-  };
   struct Job {  // a goroutine whose stack is to be read
-    std::uint32_t slot = 0;
+    Place* place = nullptr;
+    process::Address g = 0;
     GView view{};
-    bool absent = false;   // its stack is not in memory, and fetching it could hurt
-    bool changed = false;  // while its stack was read
-    std::vector<std::byte> stack{};
-    UnwoundStack unwound{};
-    bool complete = false;  // `unwound` reaches the outermost function
+    bool absent = false;          // its stack is not in memory, and fetching it could hurt
+    bool changed = false;         // while its stack was read
+    bool complete = false;        // the program counters reach the outermost function
+    bool truncated = false;       // there are more of them
+    bool first_is_exact = false;  // as UnwoundStack has it
+    bool settled = true;          // what is known of it was read while it stood still
+    std::uint32_t first_pc = 0;   // its program counters, in pcs_
+    std::uint32_t pc_count = 0;
+    std::uint32_t stack_at = 0;  // the top of its stack, in stack_tops_, when that is to be searched
+    std::uint32_t stack_bytes = 0;
     WaitQuery wait{};
+  };
+  struct Origin {  // what the program counters of a go statement and of a start function say
+    process::Address created_pc = 0;
+    process::Address start_pc = 0;
+    LocationId created_at = LocationId::none;
+    LocationId start = LocationId::none;
+    bool system = false;
   };
   struct Count {  // a cumulative loss
     const char* cause;
@@ -47,22 +54,31 @@ class GoroutineReader final : public Reader {
 
   void send_source(const char* name, const std::string& failure);
   void validate();
+  [[nodiscard]] std::vector<process::Address> sample() const;
   [[nodiscard]] std::string validate_list() const;
   [[nodiscard]] std::string validate_stacks();
   [[nodiscard]] std::string validate_wait_objects();
   bool refresh_list();
   void look_at_memory();
   void scan();
-  void visit(std::uint32_t slot, const GView& view);
-  [[nodiscard]] bool still_parked(const Slot& slot, const GView& view) const;
+  void visit(process::Address g, Place& place, const GView& view);
+  [[nodiscard]] bool still_parked(const Place& place, const GView& view) const;
+  void note_gone(std::uint64_t goid);
+  void note_seen(const GView& view);
+  void send_gone();
+  void send_seen();
   void settle();
   void read_stacks(std::span<Job*> jobs);
-  void unwind(Job& job);
+  void unwind(Job& job, Bytes stack);
+  void keep_stack_top(Job& job, Bytes stack);
+  [[nodiscard]] WaitClass wait_class(const GView& view) const;
   void read_wait_objects(std::span<Job*> jobs);
   std::vector<Job*> recheck(std::span<Job*> jobs);
   void give_up(Job& job);
-  void finish(Job& job, bool settled);
-  [[nodiscard]] StackId intern(const UnwoundStack& stack);
+  void finish(const Job& job);
+  [[nodiscard]] std::span<const process::Address> pcs_of(const Job& job) const;
+  [[nodiscard]] StackId intern(const Job& job);
+  [[nodiscard]] const Origin& origin(const GView& view);
   [[nodiscard]] bool is_system(process::Address start_pc);
   [[nodiscard]] std::uint64_t newest_goid() const;
   void send_losses();
@@ -73,6 +89,7 @@ class GoroutineReader final : public Reader {
     bool first_is_exact = false;
     bool truncated = false;
     StackId id = StackId::none;
+    [[nodiscard]] bool is_of(const Job& job, std::span<const process::Address> job_pcs) const;
   };
 
   const Program& program_;
@@ -89,11 +106,20 @@ class GoroutineReader final : public Reader {
   std::uint64_t now_ns_ = 0;
   std::uint32_t sequence_ = 0;
   std::optional<process::PresentPages> present_;  // set while memory is short
-  ReadPlan plan_;
-  std::vector<Slot> slots_;
-  std::vector<Job> jobs_;  // a batch at a time
-  std::vector<std::uint64_t> gone_;
+  GoroutinePlaces places_;
+  std::uint64_t listed_ = 0;  // entries of allgs that are in places_
+  // A batch at a time:
+  std::vector<Job> jobs_;
+  std::vector<process::Address> pcs_;
+  std::vector<std::byte> stack_tops_;
+  UnwoundStack unwound_stack_{};
+  // Used again and again, so that no goroutine costs an allocation:
+  Record state_ = GoroutineState{};
+  Record seen_ = GoroutinesSeen{};
+  Record gone_ = GoroutinesGone{};
   std::unordered_map<std::uint64_t, std::vector<KnownStack>> stacks_;  // by hash of the program counters
+  KnownStack latest_stack_;                                            // neighbours often have the same
+  Origin latest_origin_;
   std::unordered_map<process::Address, bool> system_starts_;
   std::uint64_t alive_ = 0;
   std::uint64_t largest_goid_ = 0;

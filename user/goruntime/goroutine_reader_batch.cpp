@@ -1,7 +1,7 @@
 #include "goruntime/goroutine_reader_batch.h"
 
 #include <algorithm>
-#include <numeric>
+#include <utility>
 
 namespace gotrace::goruntime {
 namespace {
@@ -18,12 +18,15 @@ using Ranges = std::span<const ReadPlan::Range>;
 void read_singly(process::RemoteMemory& memory, const ReadPlan& plan, const ReadPlan::Range& range,
                  const VisitStruct& visit) {
   const auto members = std::span(plan.order).subspan(range.first, range.count);
-  std::vector<std::byte> buffer(members.size() * plan.size);
+  std::size_t bytes = 0;
+  for (const std::uint32_t index : members) bytes += plan.size_of(index);
+  std::vector<std::byte> buffer(bytes);
   std::vector<process::ReadRequest> requests;
   requests.reserve(members.size());
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    requests.push_back(
-        {.address = plan.addresses[members[i]], .into = std::span(buffer).subspan(i * plan.size, plan.size)});
+  std::span<std::byte> rest(buffer);
+  for (const std::uint32_t index : members) {
+    requests.push_back({.address = plan.addresses[index], .into = rest.first(plan.size_of(index))});
+    rest = rest.subspan(plan.size_of(index));
   }
   memory.read_many(requests);
   for (std::size_t i = 0; i < members.size(); ++i) {
@@ -33,7 +36,7 @@ void read_singly(process::RemoteMemory& memory, const ReadPlan& plan, const Read
 
 void visit_range(const ReadPlan& plan, const ReadPlan::Range& range, Bytes bytes, const VisitStruct& visit) {
   for (const std::uint32_t index : std::span(plan.order).subspan(range.first, range.count)) {
-    const auto part = slice(bytes, plan.addresses[index] - range.begin, plan.size);
+    const auto part = slice(bytes, plan.addresses[index] - range.begin, plan.size_of(index));
     if (part) visit(index, *part);
   }
 }
@@ -71,18 +74,27 @@ void run_batch(process::RemoteMemory& memory, const ReadPlan& plan, Ranges batch
   }
 }
 
-}  // namespace
-
-ReadPlan make_read_plan(std::vector<process::Address> addresses, std::uint32_t size) {
-  ReadPlan plan{.addresses = std::move(addresses), .order = {}, .ranges = {}, .size = size};
-  plan.order.reserve(plan.addresses.size());
+// By rising address. Addresses that come sorted, as those of a plan's visits do, stay as they are.
+void put_in_order(ReadPlan& plan) {
+  struct Entry {
+    process::Address address;
+    std::uint32_t index;
+  };
+  std::vector<Entry> entries;
+  entries.reserve(plan.addresses.size());
   for (std::uint32_t i = 0; i < plan.addresses.size(); ++i) {
-    if (plan.addresses[i] != 0 && plan.addresses[i] < kHighestAddress) plan.order.push_back(i);
+    if (plan.addresses[i] != 0 && plan.addresses[i] < kHighestAddress) entries.push_back({plan.addresses[i], i});
   }
-  const auto by_address = [&plan](std::uint32_t a, std::uint32_t b) { return plan.addresses[a] < plan.addresses[b]; };
-  std::sort(plan.order.begin(), plan.order.end(), by_address);
+  if (!std::ranges::is_sorted(entries, {}, &Entry::address)) std::ranges::sort(entries, {}, &Entry::address);
+  plan.order.reserve(entries.size());
+  for (const Entry& entry : entries) plan.order.push_back(entry.index);
+}
+
+ReadPlan finish(ReadPlan plan) {
+  put_in_order(plan);
   for (std::uint32_t i = 0; i < plan.order.size(); ++i) {
     const process::Address begin = plan.addresses[plan.order[i]];
+    const std::uint64_t size = plan.size_of(plan.order[i]);
     const process::Address end = begin + size;
     if (!plan.ranges.empty()) {
       auto& last = plan.ranges.back();
@@ -95,6 +107,16 @@ ReadPlan make_read_plan(std::vector<process::Address> addresses, std::uint32_t s
     plan.ranges.push_back({.begin = begin, .size = size, .first = i, .count = 1});
   }
   return plan;
+}
+
+}  // namespace
+
+ReadPlan make_read_plan(std::vector<process::Address> addresses, std::uint32_t size) {
+  return finish({.addresses = std::move(addresses), .order = {}, .ranges = {}, .sizes = {}, .size = size});
+}
+
+ReadPlan make_read_plan(std::vector<process::Address> addresses, std::vector<std::uint32_t> sizes) {
+  return finish({.addresses = std::move(addresses), .order = {}, .ranges = {}, .sizes = std::move(sizes), .size = 0});
 }
 
 void run_read_plan(process::RemoteMemory& memory, const ReadPlan& plan, const VisitStruct& visit) {

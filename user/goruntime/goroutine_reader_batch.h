@@ -1,4 +1,4 @@
-// Structs of one size at many addresses, read in few large pieces: addresses are sorted and merged into ranges, since
+// Structs (or stacks) at many addresses, read in few large pieces: addresses are sorted and merged into ranges, since
 // one large read costs far less than many small ones.
 #pragma once
 
@@ -22,13 +22,17 @@ struct ReadPlan {
   std::vector<process::Address> addresses;
   std::vector<std::uint32_t> order;  // indices into addresses, by rising address; impossible addresses are left out
   std::vector<Range> ranges;
-  std::uint32_t size = 0;  // bytes of each struct
+  std::vector<std::uint32_t> sizes;  // bytes of each; empty: `size` bytes each
+  std::uint32_t size = 0;
+  [[nodiscard]] std::uint32_t size_of(std::uint32_t index) const { return sizes.empty() ? size : sizes[index]; }
 };
 
 // Ranges of at most 1 MiB, with gaps below 2 KiB read along. `size` must not be 0. At most 2^32 - 1 addresses.
 [[nodiscard]] ReadPlan make_read_plan(std::vector<process::Address> addresses, std::uint32_t size);
+// The same with a size for each address, of at most 1 MiB.
+[[nodiscard]] ReadPlan make_read_plan(std::vector<process::Address> addresses, std::vector<std::uint32_t> sizes);
 
-// Called with the index of the address and its `size` bytes, which are valid during the call only.
+// Called with the index of the address and its bytes, which are valid during the call only.
 using VisitStruct = std::function<void(std::uint32_t index, Bytes bytes)>;
 
 // Visits what could be read, by rising address; what could not is not visited.

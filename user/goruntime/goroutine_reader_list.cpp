@@ -1,6 +1,8 @@
 #include "goruntime/goroutine_reader_list.h"
 
+#include <algorithm>
 #include <ctime>
+#include <utility>
 
 namespace gotrace::goruntime {
 namespace {
@@ -11,7 +13,6 @@ constexpr std::uint64_t kMostGoroutines = 1U << 25;  // one array of pointers of
 struct SliceHeader {
   process::Address data = 0;
   std::uint64_t length = 0;
-  friend bool operator==(const SliceHeader&, const SliceHeader&) = default;
 };
 
 bool is_status(std::uint32_t value) { return value <= 11 && value != 5 && value != 7; }
@@ -70,7 +71,7 @@ bool GLayout::plausible(process::Address address, Bytes bytes) const {
          view.goid < (1ULL << 48);
 }
 
-std::optional<std::vector<process::Address>> read_allgs(const Program& program) {
+std::optional<AllgsPart> read_allgs(const Program& program, std::uint64_t first, std::uint64_t count) {
   constexpr int kAttempts = 4;
   const auto allgs = program.global("allgs");
   if (!allgs) return std::nullopt;
@@ -78,11 +79,21 @@ std::optional<std::vector<process::Address>> read_allgs(const Program& program) 
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const auto header = memory.value<SliceHeader>(*allgs);
     if (!header || header->length > kMostGoroutines) return std::nullopt;
-    std::vector<process::Address> addresses(static_cast<std::size_t>(header->length));
-    const bool read = memory.read(header->data, std::as_writable_bytes(std::span(addresses)));
-    if (read && memory.value<SliceHeader>(*allgs) == header) return addresses;
+    const std::uint64_t begin = std::min(first, header->length);
+    AllgsPart part{.addresses = {}, .length = header->length};
+    part.addresses.resize(static_cast<std::size_t>(std::min(count, header->length - begin)));
+    const bool read = memory.read(header->data + 8 * begin, std::as_writable_bytes(std::span(part.addresses)));
+    const auto after = memory.value<SliceHeader>(*allgs);
+    // It may have grown in place meanwhile; what was read is true all the same.
+    if (read && after && after->data == header->data && after->length >= header->length) return part;
   }
   return std::nullopt;
+}
+
+std::optional<std::vector<process::Address>> read_allgs(const Program& program) {
+  auto all = read_allgs(program, 0, kMostGoroutines);
+  if (!all) return std::nullopt;
+  return std::move(all->addresses);
 }
 
 std::uint64_t monotonic_ns() {

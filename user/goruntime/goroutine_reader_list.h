@@ -52,6 +52,14 @@ class GLayout {
   const Layout& layout_;
 };
 
+// Some of allgs: entries [first, first + count), and how many there are. nullopt when they could not be read
+// consistently. `count` is cut to what there is.
+struct AllgsPart {
+  std::vector<process::Address> addresses;
+  std::uint64_t length = 0;
+};
+[[nodiscard]] std::optional<AllgsPart> read_allgs(const Program& program, std::uint64_t first, std::uint64_t count);
+
 // The addresses in allgs; nullopt when they could not be read consistently. It only ever grows, but its array moves
 // when it does: the slice is read before and after.
 [[nodiscard]] std::optional<std::vector<process::Address>> read_allgs(const Program& program);

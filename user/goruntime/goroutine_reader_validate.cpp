@@ -9,15 +9,18 @@ namespace {
 constexpr std::size_t kSample = 256;  // goroutines that are tried
 constexpr int kRounds = 3;            // the program runs meanwhile: a contradiction must repeat
 
-// The first ones, among them the runtime's own and main, and the last ones.
-std::vector<process::Address> sample_of(const std::vector<process::Address>& all) {
-  if (all.size() <= kSample) return all;
-  std::vector<process::Address> sample(all.begin(), all.begin() + kSample / 2);
-  sample.insert(sample.end(), all.end() - kSample / 2, all.end());
-  return sample;
-}
-
 }  // namespace
+
+// The first ones, among them the runtime's own and main, and the last ones. Empty: allgs can't be read.
+std::vector<process::Address> GoroutineReader::sample() const {
+  auto first = read_allgs(program_, 0, kSample / 2);
+  if (!first) return {};
+  const std::uint64_t rest = first->length - first->addresses.size();
+  const auto last = read_allgs(program_, first->length - std::min<std::uint64_t>(rest, kSample / 2), kSample / 2);
+  if (!last) return {};
+  first->addresses.insert(first->addresses.end(), last->addresses.begin(), last->addresses.end());
+  return std::move(first->addresses);
+}
 
 void GoroutineReader::send_source(const char* name, const std::string& failure) {
   sink_.accept(SourceState{.time_ns = now_ns_,
@@ -48,30 +51,28 @@ std::string GoroutineReader::validate_list() const {
   if (!program_.global("allgs")) return "runtime.allgs was not found: " + program_.why_missing("allgs");
   std::string why;
   for (int round = 0; round < kRounds; ++round) {
-    const auto all = read_allgs(program_);
-    if (!all || all->empty()) {
+    const auto some = sample();
+    if (some.empty()) {
       why = "runtime.allgs can't be read";
       continue;
     }
-    const auto sample = sample_of(*all);
     std::size_t good = 0;
-    run_read_plan(memory_, make_read_plan(sample, layout_.size()), [&](std::uint32_t index, Bytes bytes) {
-      if (layout_.plausible(sample[index], bytes)) ++good;
+    run_read_plan(memory_, make_read_plan(some, layout_.size()), [&](std::uint32_t index, Bytes bytes) {
+      if (layout_.plausible(some[index], bytes)) ++good;
     });
     // A goroutine that is being born or reused may be seen half-made.
-    if (good + sample.size() / 10 >= sample.size() && good > 0) return {};
+    if (good + some.size() / 10 >= some.size() && good > 0) return {};
     why = "the layout of runtime.g does not fit this process";
   }
   return why;
 }
 
 std::string GoroutineReader::validate_stacks() {
-  const auto all = read_allgs(program_);
-  if (!all) return "runtime.allgs can't be read";
-  const auto sample = sample_of(*all);
+  const auto some = sample();
+  if (some.empty()) return "runtime.allgs can't be read";
   std::size_t tried = 0;
   std::size_t complete = 0;
-  run_read_plan(memory_, make_read_plan(sample, layout_.size()), [&](std::uint32_t, Bytes bytes) {
+  run_read_plan(memory_, make_read_plan(some, layout_.size()), [&](std::uint32_t, Bytes bytes) {
     const GView view = layout_.decode(bytes);
     if (view.status != GoStatus::waiting || !view.has_still_stack()) return;
     ++tried;
@@ -87,16 +88,15 @@ std::string GoroutineReader::validate_wait_objects() {
   std::size_t tried = 0;
   std::size_t torn = 0;
   for (int round = 0; round < kRounds; ++round) {
-    const auto all = read_allgs(program_);
-    if (!all) return "runtime.allgs can't be read";
-    const auto sample = sample_of(*all);
+    const auto some = sample();
+    if (some.empty()) return "runtime.allgs can't be read";
     std::vector<WaitQuery> queries;
-    run_read_plan(memory_, make_read_plan(sample, layout_.size()), [&](std::uint32_t index, Bytes bytes) {
+    run_read_plan(memory_, make_read_plan(some, layout_.size()), [&](std::uint32_t index, Bytes bytes) {
       const GView view = layout_.decode(bytes);
       if (view.status != GoStatus::waiting || view.wait_reason >= wait_classes_.size()) return;
       const WaitClass wait = wait_classes_[view.wait_reason];
       const bool channel = wait == WaitClass::receive || wait == WaitClass::send || wait == WaitClass::select;
-      if (channel) queries.push_back({.g = sample[index], .waiting = view.waiting, .wait = wait});
+      if (channel) queries.push_back({.g = some[index], .waiting = view.waiting, .wait = wait});
     });
     wait_objects_.begin_look();
     wait_objects_.read(queries);

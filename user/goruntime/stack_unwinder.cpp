@@ -31,6 +31,13 @@ bool StackUnwinder::is_wrapper(const FunctionRange& function, std::uint64_t pc) 
 }
 
 const StackUnwinder::Facts& StackUnwinder::facts(process::Address pc, bool innermost) {
+  auto& all = recent_[innermost ? 1 : 0];
+  Recent& recent = all[(pc ^ pc >> 8) % all.size()];
+  if (recent.facts == nullptr || recent.pc != pc) recent = {pc, &look_up(pc, innermost)};
+  return *recent.facts;
+}
+
+const StackUnwinder::Facts& StackUnwinder::look_up(process::Address pc, bool innermost) {
   auto& cache = innermost ? innermost_ : return_addresses_;
   const auto [place, is_new] = cache.try_emplace(pc);
   Facts& facts = place->second;

@@ -59,13 +59,19 @@ class StackUnwinder {
     bool outermost = false;  // runtime.goexit and its like: nothing called it
     std::optional<std::int32_t> delta;
   };
+  struct Recent {  // goroutines of one program stand at few places
+    process::Address pc = 0;
+    const Facts* facts = nullptr;
+  };
   const Facts& facts(process::Address pc, bool innermost);
+  const Facts& look_up(process::Address pc, bool innermost);
 
   [[nodiscard]] bool is_wrapper(const FunctionRange& function, std::uint64_t pc) const;
 
   const Program& program_;
   std::unordered_map<process::Address, Facts> return_addresses_;
   std::unordered_map<process::Address, Facts> innermost_;
+  std::array<std::array<Recent, 256>, 2> recent_{};  // by program counter; [1]: innermost
 };
 
 }  // namespace gotrace::goruntime

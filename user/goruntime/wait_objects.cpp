@@ -8,8 +8,7 @@
 namespace gotrace::goruntime {
 namespace {
 
-constexpr std::uint32_t kMostCases = 4096;          // of one select that are counted
-constexpr std::size_t kSemaphoreStackBytes = 1024;  // gopark, goparkunlock, semacquire1 and their caller
+constexpr std::uint32_t kMostCases = 4096;  // of one select that are counted
 constexpr std::size_t kMostCandidates = 48;
 
 // Go 1.26 and later keep sudog.elem and sudog.c as {vp, vu}, vu at +8 being the one that always holds the address
@@ -121,9 +120,7 @@ std::vector<WaitObjects::Link> WaitObjects::follow(std::span<WaitQuery> queries,
                                                                        : WaitKind::semaphore;
                   const auto address = load_or_zero<std::uint64_t>(sudog, channel ? channel_offset_ : element_offset_);
                   ++query.count;
-                  if (query.objects.size() < kMostWaitObjects) {
-                    query.objects.push_back({.kind = kind, .address = address});
-                  }
+                  query.objects.push_back({.kind = kind, .address = address});
                   const auto link = load_or_zero<std::uint64_t>(sudog, layout_.sudog.waitlink.offset);
                   // Only a select waits on several; waitlink of a semaphore's sudog leads to other goroutines.
                   if (query.wait == WaitClass::select && link != 0 && depth + 1 < kMostCases) {
@@ -188,8 +185,9 @@ bool WaitObjects::may_be_sudog(const WaitQuery& query, std::uint64_t word) const
   return std::ranges::none_of(data_, [word](const DataRange& r) { return word >= r.begin && word < r.end; });
 }
 
-// semacquire1 keeps its sudog in a local variable only (runtime/sema.go); it is on the stack, since no register
-// survives a park. A stale one is told by sudog.elem, which a release sets to nil.
+// The stack's first bytes are the frames of gopark, goparkunlock, semacquire1 and their caller. semacquire1 keeps its
+// sudog in a local variable only (runtime/sema.go); it is on the stack, since no register survives a park. A stale one
+// is told by sudog.elem, which a release sets to nil.
 void WaitObjects::find_semaphores(std::span<WaitQuery> queries) {
   std::vector<std::uint32_t> owners;
   std::vector<process::Address> addresses;
@@ -217,7 +215,7 @@ void WaitObjects::find_semaphores(std::span<WaitQuery> queries) {
                   if (load_or_zero<std::uint64_t>(sudog, layout_.sudog.g.offset) != query.g) return;
                   if (load_or_zero<std::uint64_t>(sudog, channel_offset_) != 0) return;
                   const auto address = load_or_zero<std::uint64_t>(sudog, element_offset_);
-                  if (address != 0) query.objects.front().address = address;
+                  if (address != 0) query.objects[0].address = address;
                 });
 }
 

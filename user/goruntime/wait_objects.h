@@ -28,12 +28,12 @@ struct WaitQuery {
   process::Address stack_begin = 0;  // stack.lo
   process::Address stack_end = 0;    // stack.hi
   // Answers:
-  std::vector<WaitObject> objects{};  // at most kMostWaitObjects
-  std::uint32_t count = 0;            // of all objects
-  bool torn = false;                  // what was read contradicts itself: the goroutine went on meanwhile
+  WaitObjectList objects{};
+  std::uint32_t count = 0;  // of all objects
+  bool torn = false;        // what was read contradicts itself: the goroutine went on meanwhile
 };
 
-constexpr std::size_t kMostWaitObjects = 8;
+constexpr std::size_t kSemaphoreStackBytes = 1024;  // of WaitQuery::stack that are looked at
 
 class WaitObjects {
  public:

@@ -39,58 +39,90 @@ BlockCount& GoroutineTable::current(Site& site) {
 
 void GoroutineTable::apply(const GoroutineState& record) {
   const std::uint32_t look = look_count_ + 1;  // the look that this record belongs to ends with its Snapshot
-  auto [entry, inserted] = alive_.try_emplace(record.goid);
-  Goroutine& goroutine = entry->second;
-  if (inserted) {
-    goroutine.first_look = look;
-    incoming_.push_back(record.goid);
+  auto slot = alive_.find(record.goid);
+  const bool is_new = slot == GoroutineStore::kNone;
+  if (is_new) {
+    slot = alive_.insert(record.goid);
+    alive_.set_first_look(slot, look);
+    if (incoming_.empty() || incoming_.back().end != slot) incoming_.push_back({slot, slot});
+    ++incoming_.back().end;
     ++sites_[intern_site(record.created_at)].alive;
   }
-  if (inserted || record.ran) goroutine.last_ran_look = look;
-  goroutine.state = record;
+  if (is_new || record.ran) alive_.set_last_ran_look(slot, look);
+  alive_.set_state(slot, record);
+}
+
+void GoroutineTable::apply(const GoroutinesSeen& record) {
+  const std::size_t count = std::min({record.goids.size(), record.wait_since_ns.size(), record.stack_bytes.size()});
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto slot = alive_.find(record.goids[i]);
+    if (slot != GoroutineStore::kNone) alive_.set_seen(slot, record.wait_since_ns[i], record.stack_bytes[i]);
+  }
 }
 
 void GoroutineTable::apply(const GoroutinesGone& record) {
   for (const std::uint64_t goid : record.goids) {
-    const auto found = alive_.find(goid);
-    if (found == alive_.end()) continue;
-    Site& site = sites_[intern_site(found->second.state.created_at)];
+    const auto slot = alive_.find(goid);
+    if (slot == GoroutineStore::kNone) continue;
+    Site& site = sites_[intern_site(alive_.common(slot).created_at)];
     --site.alive;
-    if (found->second.settled) {
+    if (alive_.settled(slot)) {
       --site.settled_alive;
       if (!blocks_.empty()) ++current(site).ended;
     }
-    alive_.erase(found);
+    alive_.erase(slot);
   }
+}
+
+std::uint64_t GoroutineTable::first_seen_ns(GoroutineStore::Slot slot) const {
+  const std::uint32_t look = alive_.first_look(slot);
+  return look <= look_count_ ? look_times_[look] : 0;
+}
+
+std::uint64_t GoroutineTable::still_since_ns(GoroutineStore::Slot slot) const {
+  const std::uint32_t look = alive_.last_ran_look(slot);
+  return look <= look_count_ ? look_times_[look] : latest_look_ns_;
+}
+
+Goroutine GoroutineTable::goroutine(GoroutineStore::Slot slot) const {
+  return {.state = alive_.state(slot),
+          .first_look = alive_.first_look(slot),
+          .last_ran_look = alive_.last_ran_look(slot),
+          .first_seen_ns = first_seen_ns(slot),
+          .still_since_ns = still_since_ns(slot),
+          .settled = alive_.settled(slot)};
+}
+
+std::optional<Goroutine> GoroutineTable::find(std::uint64_t goid) const {
+  const auto slot = alive_.find(goid);
+  return slot == GoroutineStore::kNone ? std::nullopt : std::optional(goroutine(slot));
 }
 
 // Those that the last look saw for the first time and this one still sees have settled.
 void GoroutineTable::settle(std::uint64_t begin_ns) {
   const bool first_time = look_count_ == 2;
   if (first_time) begin_block(begin_ns);
-  for (const std::uint64_t goid : fresh_) {
-    const auto found = alive_.find(goid);
-    if (found == alive_.end() || found->second.settled) continue;
-    found->second.settled = true;
-    Site& site = sites_[intern_site(found->second.state.created_at)];
-    ++site.settled_alive;
-    if (first_time) {
-      ++site.settled_at_start;
-    } else {
-      ++current(site).settled;
-    }
+  for (const SlotRange& range : fresh_) {
+    for (auto slot = range.begin; slot < range.end; ++slot) settle(slot, first_time);
+  }
+}
+
+// A slot may meanwhile belong to one that came later.
+void GoroutineTable::settle(GoroutineStore::Slot slot, bool first_time) {
+  if (!alive_.holds(slot) || alive_.settled(slot) || alive_.first_look(slot) + 1 != look_count_) return;
+  alive_.set_settled(slot);
+  Site& site = sites_[intern_site(alive_.common(slot).created_at)];
+  ++site.settled_alive;
+  if (first_time) {
+    ++site.settled_at_start;
+  } else {
+    ++current(site).settled;
   }
 }
 
 void GoroutineTable::apply(const Snapshot& record) {
   ++look_count_;
-  for (const std::uint64_t goid : incoming_) {
-    const auto found = alive_.find(goid);
-    if (found != alive_.end()) found->second.first_seen_ns = record.time_ns;
-  }
-  for (auto& [goid, goroutine] : alive_) {
-    if (goroutine.last_ran_look == look_count_) goroutine.still_since_ns = record.time_ns;
-  }
+  look_times_.push_back(record.time_ns);
   // Who settles now was first seen by the last look: blocks run from look to look, one look behind.
   const std::uint64_t previous_ns = latest_look_ns_;
   if (look_count_ >= 2) settle(previous_ns);

@@ -6,16 +6,19 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
+#include "model/goroutine_store.h"
 #include "model/symbols.h"
 #include "records/record.h"
 
 namespace gotrace::model {
 
-struct Goroutine {
+struct Goroutine {  // unpacked from the table
   GoroutineState state;
   std::uint32_t first_look = 0;     // sequence of the look that first saw it
   std::uint32_t last_ran_look = 0;  // the last look at which it had run, or may have
@@ -60,11 +63,17 @@ class GoroutineTable {
   explicit GoroutineTable(const Symbols& symbols) : symbols_(symbols) {}
 
   void apply(const GoroutineState& record);
+  void apply(const GoroutinesSeen& record);
   void apply(const GoroutinesGone& record);
   void apply(const Snapshot& record);
   void apply(const Birth& record);
 
-  [[nodiscard]] const std::unordered_map<std::uint64_t, Goroutine>& alive() const { return alive_; }
+  // Those that are alive, packed; goroutine() unpacks one of its slots.
+  [[nodiscard]] const GoroutineStore& alive() const { return alive_; }
+  [[nodiscard]] std::uint64_t first_seen_ns(GoroutineStore::Slot slot) const;
+  [[nodiscard]] std::uint64_t still_since_ns(GoroutineStore::Slot slot) const;
+  [[nodiscard]] Goroutine goroutine(GoroutineStore::Slot slot) const;
+  [[nodiscard]] std::optional<Goroutine> find(std::uint64_t goid) const;
   [[nodiscard]] const std::vector<Site>& sites() const { return sites_; }
   [[nodiscard]] std::size_t site_of(LocationId created_at) const;             // index into sites(); npos: none
   [[nodiscard]] const std::vector<Look>& looks() const { return looks_; }     // thinned out when very many
@@ -85,11 +94,18 @@ class GoroutineTable {
   void merge_blocks();
   void thin_looks();
   void settle(std::uint64_t begin_ns);
+  void settle(GoroutineStore::Slot slot, bool first_time);
+
+  struct SlotRange {
+    GoroutineStore::Slot begin = 0;
+    GoroutineStore::Slot end = 0;
+  };
 
   const Symbols& symbols_;
-  std::unordered_map<std::uint64_t, Goroutine> alive_;
-  std::vector<std::uint64_t> fresh_;  // seen for the first time by the last complete look; may settle at the next
-  std::vector<std::uint64_t> incoming_;
+  GoroutineStore alive_;
+  std::vector<SlotRange> fresh_;  // seen for the first time by the last complete look; may settle at the next
+  std::vector<SlotRange> incoming_;
+  std::deque<std::uint64_t> look_times_{0};  // index = sequence of the look; 8 bytes a look
   std::vector<Site> sites_;
   std::unordered_map<std::uint32_t, std::size_t> site_by_location_;
   std::map<std::string, std::size_t> site_by_line_;

@@ -33,18 +33,33 @@ void Model::apply_one(const TargetWrite& record) {
   saw(record.time_ns);
 }
 
-const GoroutineState* Model::known(std::uint64_t goid) const {
-  const auto found = goroutines_.alive().find(goid);
-  return found == goroutines_.alive().end() ? nullptr : &found->second.state;
+void Model::forget_stack(std::uint64_t goid) {
+  const auto slot = goroutines_.alive().find(goid);
+  if (slot == GoroutineStore::kNone) return;
+  const GoroutineState& known = goroutines_.alive().common(slot);
+  resources_.remove_stack(known.created_at, known.stack_bytes);
 }
 
 void Model::apply_one(const GoroutineState& record) {
-  resources_.change_stack(known(record.goid), &record);
+  forget_stack(record.goid);
+  resources_.add_stack(record.created_at, record.stack_bytes);
+  goroutines_.apply(record);
+}
+
+void Model::apply_one(const GoroutinesSeen& record) {
+  const std::size_t count = std::min(record.goids.size(), record.stack_bytes.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto slot = goroutines_.alive().find(record.goids[i]);
+    if (slot == GoroutineStore::kNone) continue;
+    const GoroutineState& known = goroutines_.alive().common(slot);
+    resources_.remove_stack(known.created_at, known.stack_bytes);
+    resources_.add_stack(known.created_at, record.stack_bytes[i]);
+  }
   goroutines_.apply(record);
 }
 
 void Model::apply_one(const GoroutinesGone& record) {
-  for (const std::uint64_t goid : record.goids) resources_.change_stack(known(goid), nullptr);
+  for (const std::uint64_t goid : record.goids) forget_stack(goid);
   goroutines_.apply(record);
 }
 

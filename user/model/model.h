@@ -59,6 +59,7 @@ class Model final : public RecordSink {
   void apply_one(const TargetWrite& record);
   void apply_one(const Loss& record) { losses_[record.cause] = record.count; }
   void apply_one(const GoroutineState& record);
+  void apply_one(const GoroutinesSeen& record);
   void apply_one(const GoroutinesGone& record);
   void apply_one(const Snapshot& record);
   void apply_one(const WaitObjectHolders& record) { holders_.push_back(record); }
@@ -74,7 +75,7 @@ class Model final : public RecordSink {
   void apply_one(const HeapCounters& record);
   void apply_one(const MemoryFigures& record);
   void apply_one(const ResourceLook& record);
-  [[nodiscard]] const GoroutineState* known(std::uint64_t goid) const;
+  void forget_stack(std::uint64_t goid);
   void saw(std::uint64_t time_ns) { latest_ns_ = time_ns > latest_ns_ ? time_ns : latest_ns_; }
 
   Symbols symbols_;

@@ -26,12 +26,11 @@ void thin(ResourceSeries& series) {
 
 }  // namespace
 
-void ResourceTable::change_stack(const GoroutineState* before, const GoroutineState* now) {
-  if (before != nullptr) {
-    std::uint64_t& bytes = stack_bytes_[before->created_at];
-    bytes -= std::min(bytes, before->stack_bytes);
-  }
-  if (now != nullptr) stack_bytes_[now->created_at] += now->stack_bytes;
+void ResourceTable::add_stack(LocationId created_at, std::uint64_t bytes) { stack_bytes_[created_at] += bytes; }
+
+void ResourceTable::remove_stack(LocationId created_at, std::uint64_t bytes) {
+  std::uint64_t& held = stack_bytes_[created_at];
+  held -= std::min(held, bytes);
 }
 
 void ResourceTable::close_stacks(std::uint64_t time_ns) {

@@ -52,8 +52,9 @@ class ResourceTable {
   // `heap`: the allocator's counters of about that time; none: nothing is known of the heap.
   void apply(const MemoryFigures& record, const std::optional<HeapCounters>& heap);
 
-  // Stacks of goroutines, from their states: bytes by creation site (location). `before`: as it was known; may be null.
-  void change_stack(const GoroutineState* before, const GoroutineState* now);
+  // Stacks of goroutines, from their states: bytes by creation site (location).
+  void add_stack(LocationId created_at, std::uint64_t bytes);
+  void remove_stack(LocationId created_at, std::uint64_t bytes);
   void close_stacks(std::uint64_t time_ns);  // one look at all goroutines is complete
 
   [[nodiscard]] const ResourceSeries& stacks() const { return stacks_; }

@@ -49,12 +49,10 @@ bpf_program* program_of(const gotrace_probes& skeleton, gotrace_probe probe) {
 
 Error load_error(int error) {
   if (error == EPERM || error == EACCES) {
-    return {ErrorKind::not_permitted,
-            "probes off: CAP_BPF, CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN) missing; run with sudo; goroutines and "
-            "the heap profile are still read"};
+    return {ErrorKind::not_permitted, "CAP_BPF, CAP_PERFMON (before Linux 5.8: CAP_SYS_ADMIN) missing; run with sudo"};
   }
   return failure(
-      fmt::format("probes off: the kernel refused to load the BPF programs: {}; they need Linux 5.8 with "
+      fmt::format("the kernel refused to load the BPF programs: {}; they need Linux 5.8 with "
                   "CONFIG_BPF_SYSCALL and CONFIG_UPROBE_EVENTS",
                   std::strerror(error)));
 }

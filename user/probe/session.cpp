@@ -342,7 +342,7 @@ void Session::detach(std::uint64_t now_ns) {
     governor_.give_up(static_cast<Group>(i));
     detach_group(static_cast<Group>(i));
   }
-  take_events(now_ns);
+  if (kernel_) take_events(now_ns);
   stream_.interrupt();
 }
 

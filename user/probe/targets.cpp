@@ -138,9 +138,7 @@ std::vector<ProbePlan> plan_probes(const Program& program, const ProbeOptions& o
     ProbePlan unprobed{wanted.probe, wanted.group, wanted.name, wanted.symbol, {}, SiteKind::push_frame, ""};
     if (minor < kFirstProbedMinor) {
       unprobed.reason = fmt::format(
-          "Go 1.{} keeps g in thread-local storage and arguments on the stack, which probes "
-          "do not read; goroutines and the heap profile are still read",
-          minor);
+          "Go 1.{} keeps g in thread-local storage and arguments on the stack, which probes do not read", minor);
     } else if (!program.layout().g.goid.present()) {
       unprobed.reason = "where a goroutine's id lies is not known for this version of Go";
     }

@@ -7,8 +7,10 @@
 // (load bias taken off), so that they agree between hosts.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <variant>
@@ -153,6 +155,42 @@ struct WaitObject {
   friend bool operator==(const WaitObject&, const WaitObject&) = default;
 };
 
+// What one goroutine waits on, kept in place: states come by the million, and none of them may cost an allocation.
+class WaitObjectList {
+ public:
+  static constexpr std::size_t kMost = 8;
+
+  WaitObjectList() = default;
+  WaitObjectList(std::initializer_list<WaitObject> objects) {
+    for (const WaitObject& object : objects) push_back(object);
+  }
+  // More than kMost are not kept; GoroutineState::wait_object_count says how many there are.
+  void push_back(const WaitObject& object) {
+    if (size_ < kMost) objects_[size_++] = object;
+  }
+  void resize(std::size_t size) {
+    for (std::size_t i = size_; i < size && i < kMost; ++i) objects_[i] = {};
+    size_ = static_cast<std::uint8_t>(size < kMost ? size : kMost);
+  }
+  void clear() { size_ = 0; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+  [[nodiscard]] WaitObject& operator[](std::size_t index) { return objects_[index]; }
+  [[nodiscard]] const WaitObject& operator[](std::size_t index) const { return objects_[index]; }
+  [[nodiscard]] const WaitObject& front() const { return objects_[0]; }
+  [[nodiscard]] WaitObject* begin() { return objects_.data(); }
+  [[nodiscard]] WaitObject* end() { return objects_.data() + size_; }
+  [[nodiscard]] const WaitObject* begin() const { return objects_.data(); }
+  [[nodiscard]] const WaitObject* end() const { return objects_.data() + size_; }
+  friend bool operator==(const WaitObjectList& a, const WaitObjectList& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end());
+  }
+
+ private:
+  std::array<WaitObject, kMost> objects_{};
+  std::uint8_t size_ = 0;
+};
+
 // One goroutine at one look. Sent when it is new or anything here differs from the last look.
 struct GoroutineState {
   std::uint64_t goid = 0;
@@ -166,10 +204,17 @@ struct GoroutineState {
   std::uint64_t stack_bytes = 0;    // stack.hi - stack.lo
   LocationId created_at = LocationId::none;
   LocationId start = LocationId::none;
-  StackId stack = StackId::none;         // none: running, or not read
-  std::uint32_t wait_object_count = 0;   // cases of a select may exceed what is listed
-  std::vector<WaitObject> wait_objects;  // at most 8
+  StackId stack = StackId::none;        // none: running, or not read
+  std::uint32_t wait_object_count = 0;  // cases of a select may exceed what is listed
+  WaitObjectList wait_objects;
   friend bool operator==(const GoroutineState&, const GoroutineState&) = default;
+};
+// Goroutines of which nothing changed since the last look but what the GC does to one that is parked: it notes when it
+// saw it, and may have moved its stack. They have not run. The lists are equally long.
+struct GoroutinesSeen {
+  std::vector<std::uint64_t> goids;
+  std::vector<std::uint64_t> wait_since_ns;
+  std::vector<std::uint64_t> stack_bytes;
 };
 struct GoroutinesGone {
   std::vector<std::uint64_t> goids;
@@ -359,7 +404,7 @@ struct ResourceLook {
 using Record = std::variant<LocationRecord, StackRecord, SessionStart, SessionEnd, TargetInfo, SourceState, Gap, Loss,
                             GoroutineState, GoroutinesGone, Snapshot, WaitObjectHolders, Birth, Park, End,
                             AllocationSample, AllocationFates, ProbeState, Overhead, HeapBucket, HeapProfile,
-                            HeapCounters, MemoryFigures, TargetWrite, ResourceLook>;
+                            HeapCounters, MemoryFigures, TargetWrite, ResourceLook, GoroutinesSeen>;
 
 // Where records go: a recorder, the model, or both. Called from one thread.
 class RecordSink {

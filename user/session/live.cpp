@@ -39,8 +39,10 @@ class LiveSession {
         program_(program),
         hub_(hub),
         symbolizer_(program, hub),
-        goroutine_schedule_(options.interval_ns / 2),  // so that ten seconds give enough steps to judge growth
-        slow_schedule_(options.interval_ns) {}
+        shares_(options.max_cpu),
+        goroutine_schedule_(options.interval_ns / 2, shares_.goroutines),  // ten seconds are enough steps to judge
+        slow_schedule_(options.interval_ns, shares_.slow_looks),
+        screen_schedule_(options.interval_ns, shares_.screen) {}
 
   // An Error when nothing at all can be read.
   [[nodiscard]] Result<detect::Analysis> run();
@@ -76,10 +78,10 @@ class LiveSession {
   std::unique_ptr<goruntime::ProfileSwitch> profile_switch_;  // null: nothing was written
   std::unique_ptr<ResourceLooks> resources_;
   std::unique_ptr<probe::ProbeSession> probes_;
-  Schedule goroutine_schedule_, slow_schedule_;
+  CpuShares shares_;
+  Schedule goroutine_schedule_, slow_schedule_, screen_schedule_;
   std::optional<std::uint32_t> profiled_cycle_;  // the GC cycle that the last heap profile belongs to
   std::uint64_t deadline_ns_ = 0;                // 0: none
-  std::uint64_t shown_ns_ = 0;
   std::uint64_t next_tick_ns_ = 0;
   EndReason reason_ = EndReason::duration;
   bool gone_ = false;
@@ -241,11 +243,9 @@ bool LiveSession::trace_failed() {
 }
 
 void LiveSession::show_interval(std::uint64_t now_ns) {
-  if (!callbacks_.on_interval || now_ns < shown_ns_ + options_.interval_ns) return;
+  if (!callbacks_.on_interval || !screen_schedule_.due(now_ns)) return;
   callbacks_.on_interval(detect::analyze(hub_.model()));
-  // An analysis of very many goroutines takes its time: then the screen follows more slowly.
-  const std::uint64_t took = monotonic_ns() - now_ns;
-  shown_ns_ = now_ns + took * Schedule::kShare;
+  screen_schedule_.done(now_ns, monotonic_ns());
 }
 
 Request LiveSession::wait_for_next(std::uint64_t now_ns) {

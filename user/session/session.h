@@ -23,6 +23,7 @@ struct LiveOptions {
   std::uint64_t stuck_after_ns = 300'000'000'000;
   double max_overhead = 0.01;
   std::string max_overhead_text = "1%";
+  double max_cpu = 0.05;  // of one CPU, for ourselves; looks are stretched to keep to it
   std::string probes = "auto";
   std::uint64_t buffer_bytes = 8U << 20;
   std::string record_path;  // empty: no trace kept

@@ -45,6 +45,9 @@ class IdTable {
     for (ResourceCount& count : record.counts) repair(count.location);
     return true;
   }
+  [[nodiscard]] static bool admit(const GoroutinesSeen& record) {
+    return record.wait_since_ns.size() == record.goids.size() && record.stack_bytes.size() == record.goids.size();
+  }
   template <typename R>
   [[nodiscard]] bool admit(const R&) {
     return true;

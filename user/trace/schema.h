@@ -156,6 +156,16 @@ struct Schema<GoroutinesGone> {
 };
 
 template <>
+struct Schema<GoroutinesSeen> {
+  static constexpr std::uint32_t number = 25;
+  static void visit(auto& v, auto& r) {
+    v(1, r.goids);
+    v(2, r.wait_since_ns);
+    v(3, r.stack_bytes);
+  }
+};
+
+template <>
 struct Schema<Snapshot> {
   static constexpr std::uint32_t number = 10;
   static void visit(auto& v, auto& r) {

@@ -53,6 +53,7 @@ TEST_CASE("look options: defaults are those of the contract") {
   CHECK(options->stuck_after_ns == 300'000'000'000);
   CHECK(options->max_overhead == 0.01);
   CHECK(options->max_overhead_text == "1%");
+  CHECK(options->max_cpu == 0.05);
   CHECK(options->probes == "auto");
 }
 
@@ -61,6 +62,8 @@ TEST_CASE("look options: what is ambiguous or makes no sense is refused, with wh
   CHECK(look_error(&LookArguments::duration, "0s").find("--duration: 0") == 0);
   CHECK(look_error(&LookArguments::duration, "0").find("--duration") == 0);
   CHECK(look_error(&LookArguments::max_overhead, "1").find("1%") != std::string::npos);
+  CHECK(look_error(&LookArguments::max_cpu, "5").find("5%") != std::string::npos);
+  CHECK(look_error(&LookArguments::max_cpu, "0").find("--max-cpu") == 0);
   CHECK(look_error(&LookArguments::interval, "1ms").find("--interval") == 0);
   CHECK(look_error(&LookArguments::stuck_after, "0s").find("--stuck-after") == 0);
   CHECK(look_error(&LookArguments::probes, "all").find("--probes") == 0);

@@ -106,15 +106,58 @@ TEST_CASE("what did not run is not sent again, what ran is, what ended is gone")
   f.sent.records.clear();
   f.world.put_field(still, layout.waitsince, 12345);  // a GC saw it
   REQUIRE(reader->look(3) == Look::ok);
-  REQUIRE(f.sent.all<GoroutineState>().size() == 1);
-  CHECK(f.sent.all<GoroutineState>()[0].wait_since_ns == 12345);
-  CHECK_FALSE(f.sent.all<GoroutineState>()[0].ran);
+  CHECK(f.sent.all<GoroutineState>().empty());
+  REQUIRE(f.sent.all<GoroutinesSeen>().size() == 1);
+  CHECK(f.sent.all<GoroutinesSeen>()[0].goids == std::vector<std::uint64_t>{1});
+  CHECK(f.sent.all<GoroutinesSeen>()[0].wait_since_ns == std::vector<std::uint64_t>{12345});
+  CHECK(f.sent.all<GoroutinesSeen>()[0].stack_bytes == std::vector<std::uint64_t>{Goroutines::kStack});
 
   f.sent.records.clear();
   f.world.put_field(still, layout.waitsince, 0);  // it ran, and parks again
   REQUIRE(reader->look(4) == Look::ok);
   REQUIRE(f.sent.all<GoroutineState>().size() == 1);
   CHECK(f.sent.all<GoroutineState>()[0].ran);
+}
+
+TEST_CASE("goroutines that are started between two looks are read at the next one") {
+  Fixture f;
+  (void)f.goroutines.add(1, kNilChannel);
+  const auto reader = make_goroutine_reader(f.world, f.symbolizer, f.sent);
+  REQUIRE(reader->look(1) == Look::ok);
+  f.sent.records.clear();
+  (void)f.goroutines.add(2, kNilChannel);
+  (void)f.goroutines.add(3, kNilChannel);
+  REQUIRE(reader->look(2) == Look::ok);
+  REQUIRE(f.sent.all<GoroutineState>().size() == 2);
+  CHECK(f.sent.all<Snapshot>().at(0).goroutines == 3);
+}
+
+TEST_CASE("an entry of allgs that is not written yet is taken by a later look") {
+  Fixture f;
+  (void)f.goroutines.add(1, kNilChannel);
+  const Address second = f.goroutines.add(2, kNilChannel);
+  const Address array = *f.world.target().memory().value<Address>(*f.world.global("allgs"));
+  const auto reader = make_goroutine_reader(f.world, f.symbolizer, f.sent);
+  f.world.put<Address>(array + 8, 0);
+  REQUIRE(reader->look(1) == Look::ok);
+  CHECK(f.sent.all<Snapshot>().at(0).goroutines == 1);
+  f.world.put<Address>(array + 8, second);
+  REQUIRE(reader->look(2) == Look::ok);
+  CHECK(f.sent.all<Snapshot>().at(1).goroutines == 2);
+}
+
+TEST_CASE("a list that shrinks, as none of Go's does, is read anew and what it had is gone") {
+  Fixture f;
+  (void)f.goroutines.add(1, kNilChannel);
+  (void)f.goroutines.add(2, kNilChannel);
+  const auto reader = make_goroutine_reader(f.world, f.symbolizer, f.sent);
+  REQUIRE(reader->look(1) == Look::ok);
+  f.sent.records.clear();
+  f.world.put<std::uint64_t>(*f.world.global("allgs") + 8, 1);
+  REQUIRE(reader->look(2) == Look::ok);
+  CHECK(f.sent.all<GoroutineState>().size() == 1);
+  CHECK(f.sent.all<Snapshot>().at(0).goroutines == 1);
+  CHECK(f.sent.all<GoroutinesGone>().at(0).goids.size() == 2);
 }
 
 TEST_CASE("a coroutine may always have run") {

@@ -79,13 +79,29 @@ TEST_CASE("a goroutine that has not run is still since the look at which it last
   model.accept(goroutine(1, 1));
   model.accept(snapshot(100, 1));
   model.accept(snapshot(200, 1));
-  CHECK(model.goroutines().alive().at(1).still_since_ns == 100);
+  CHECK(model.goroutines().find(1)->still_since_ns == 100);
   model.accept(goroutine(1, 1, true));
   model.accept(snapshot(300, 1));
-  CHECK(model.goroutines().alive().at(1).still_since_ns == 300);
+  CHECK(model.goroutines().find(1)->still_since_ns == 300);
   model.accept(goroutine(1, 1, false));
   model.accept(snapshot(400, 1));
-  CHECK(model.goroutines().alive().at(1).still_since_ns == 300);
+  CHECK(model.goroutines().find(1)->still_since_ns == 300);
+}
+
+TEST_CASE("what a GC saw of a parked goroutine changes nothing else of it") {
+  Model model;
+  model.accept(location(1, {{"main.f", "f.go", 9, false, false}}));
+  model.accept(goroutine(1, 1));
+  model.accept(snapshot(100, 1));
+  model.accept(GoroutinesSeen{{1, 99}, {77, 78}, {4096, 4096}});
+  model.accept(snapshot(200, 1));
+  const auto found = model.goroutines().find(1);
+  REQUIRE(found);
+  CHECK(found->state.wait_since_ns == 77);
+  CHECK(found->state.stack_bytes == 4096);
+  CHECK(found->state.status == GoStatus::waiting);
+  CHECK(found->still_since_ns == 100);
+  CHECK_FALSE(model.goroutines().find(99));
 }
 
 TEST_CASE("memory stays bounded and no count is lost however long the session is") {

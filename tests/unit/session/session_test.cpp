@@ -78,7 +78,7 @@ std::string recorded(const Directory& directory, bool end) {
 }  // namespace
 
 TEST_CASE("schedule: looks keep their beat") {
-  Schedule schedule(kSecond);
+  Schedule schedule(kSecond, 0.05);
   CHECK(schedule.due(5));
   schedule.done(10 * kSecond, 10 * kSecond + 1000);
   CHECK(schedule.next_ns() == 11 * kSecond);
@@ -92,11 +92,34 @@ TEST_CASE("schedule: looks keep their beat") {
 }
 
 TEST_CASE("schedule: a dear look stretches the interval, so that looks stay below 5 % of the time") {
-  Schedule schedule(kSecond);
+  Schedule schedule(kSecond, 0.05);
   schedule.done(10 * kSecond, 13 * kSecond);  // the first one reads all names: not what the next ones will cost
   CHECK(schedule.next_ns() == 13 * kSecond);
   schedule.done(13 * kSecond, 13 * kSecond + kSecond / 10);
   CHECK(schedule.next_ns() == 15 * kSecond);
+}
+
+TEST_CASE("schedule: what --max-cpu allows decides how far looks are stretched") {
+  for (const double share : {0.01, 0.05, 0.5}) {
+    Schedule schedule(kSecond, share);
+    schedule.done(kSecond, kSecond);
+    std::uint64_t now = 0;
+    std::uint64_t looked = 0;
+    constexpr std::uint64_t kCost = kSecond / 4;
+    for (int i = 0; i < 50; ++i) {
+      now = schedule.next_ns();
+      schedule.done(now, now + kCost);
+      looked += kCost;
+    }
+    CHECK(static_cast<double>(looked) / static_cast<double>(now) <= share * 1.02);
+    CHECK(schedule.next_ns() - now >= kSecond / 2);
+  }
+}
+
+TEST_CASE("schedule: the parts of --max-cpu leave some of it for draining") {
+  const CpuShares shares(0.05);
+  CHECK(shares.goroutines + shares.slow_looks + shares.screen < 0.05);
+  CHECK(shares.screen > 0);
 }
 
 TEST_CASE("option --probes: lists, aliases, none, and what is not known") {

@@ -100,6 +100,14 @@ TEST_CASE("the order of records of all kinds is kept") {
   check_round_trip(records, 17);
 }
 
+TEST_CASE("goroutines seen by a GC with lists of unequal length are left out") {
+  Collector out;
+  const auto summary = read_bytes(trace_of({GoroutinesSeen{{1, 2}, {3}, {4, 5}}, End{1, 2}}), "t.gtl", out);
+  REQUIRE(summary.ok());
+  REQUIRE(out.records.size() == 1);
+  CHECK(std::holds_alternative<End>(out.records[0]));
+}
+
 TEST_CASE("a chunk is closed when it is large enough or a second has gone by") {
   const TemporaryFolder folder;
   const auto writer = Writer::create(folder / "t.gtl", false);

@@ -9,7 +9,7 @@ namespace gotrace::trace::test {
 namespace {
 
 // Adding an alternative to Record must lead here: add it to both lists below and to `Members` and change the number.
-static_assert(std::variant_size_v<Record> == 25);
+static_assert(std::variant_size_v<Record> == 26);
 
 constexpr std::uint64_t kHuge = std::numeric_limits<std::uint64_t>::max();
 
@@ -157,6 +157,7 @@ std::vector<Record> one_of_each() {
   out.emplace_back(Loss{301, "events", kHuge});
   out.emplace_back(goroutine());
   out.emplace_back(GoroutinesGone{{5, 3, kHuge, 0, 7}});
+  out.emplace_back(GoroutinesSeen{{5, 3, kHuge}, {kHuge, 0, 411}, {2048, kHuge, 0}});
   out.emplace_back(Snapshot{401, 402, 403, 404, 405, 406, 407, 408});
   out.emplace_back(WaitObjectHolders{501, 502, 503, true, false, 504, 505, 506});
   out.emplace_back(Birth{601, 602, LocationId{2}, StackId{1}});
@@ -206,6 +207,7 @@ std::vector<Record> one_of_each_empty() {
   state.ran = false;
   out.emplace_back(state);
   out.emplace_back(GoroutinesGone{});
+  out.emplace_back(GoroutinesSeen{});
   out.emplace_back(Snapshot{});
   out.emplace_back(WaitObjectHolders{});
   out.emplace_back(Birth{});
@@ -296,6 +298,7 @@ class Text {
   void one(const std::vector<T>& values) {
     list(values);
   }
+  void one(const WaitObjectList& values) { list(values); }
   template <std::size_t N>
   void one(const std::array<std::uint64_t, N>& values) {
     list(values);
@@ -339,6 +342,7 @@ class Text {
         r.stack_bytes, r.created_at, r.start, r.stack, r.wait_object_count, r.wait_objects);
   }
   void fields(const GoroutinesGone& r) { all(r, r.goids); }
+  void fields(const GoroutinesSeen& r) { all(r, r.goids, r.wait_since_ns, r.stack_bytes); }
   void fields(const Snapshot& r) {
     all(r, r.time_ns, r.sequence, r.goroutines, r.unwound, r.torn_stacks, r.unreadable, r.newest_goid, r.read_ns);
   }
