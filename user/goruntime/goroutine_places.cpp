@@ -77,8 +77,8 @@ void GoroutinePlaces::add(std::vector<process::Address> addresses) {
       places.push_back(Place(static_cast<std::uint16_t>((address - begin) / kWord)));
     }
     std::ranges::inplace_merge(places, places.begin() + static_cast<std::ptrdiff_t>(before), {}, &Place::offset_);
-    const auto twins = std::ranges::unique(places, {}, &Place::offset_);
-    places.erase(twins.begin(), twins.end());
+    const auto same = [](const Place& a, const Place& b) { return a.offset_ == b.offset_; };
+    places.erase(std::unique(places.begin(), places.end(), same), places.end());
     size_ += places.size() - before;
     rest = rest.subspan(count);
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "../process/child.h"
+#include "base/unique_fd.h"
 
 namespace gotrace::probe::testing {
 
@@ -132,6 +134,10 @@ inline std::string build_program(int minor) {
   const fs::path targets = fs::path(GOTRACE_SOURCE_DIR) / "build/targets";
   const fs::path folder = targets / "probe-live" / std::to_string(minor);
   fs::create_directories(folder);
+  // Tests are processes of their own and run side by side: one builds at a time.
+  const UniqueFd lock(::open((folder / "lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+  REQUIRE(lock.get() >= 0);
+  REQUIRE(::flock(lock.get(), LOCK_EX) == 0);
   std::ofstream(folder / "main.go") << kSource;
   std::ofstream(folder / "go.mod") << "module probe.test/live\n";
   const std::string program = (folder / "live").string();
