@@ -74,11 +74,17 @@ std::optional<ProcStat> parse_stat(std::string_view text) {
   if (name_end == std::string_view::npos) return std::nullopt;
   const auto words = words_of(text.substr(name_end + 1));
   constexpr std::size_t kFirst = 3;  // the number of the field behind the name
-  constexpr std::size_t kLast = 22;
-  if (words.size() <= kLast - kFirst) return std::nullopt;
-  const auto field = [&words](std::size_t number) { return single_number(words[number - kFirst]).value_or(0); };
-  return ProcStat{
-      .user_ticks = field(14), .system_ticks = field(15), .threads = field(20), .start_ticks = field(kLast)};
+  constexpr std::size_t kStartTime = 22;
+  constexpr std::size_t kStackStart = 28;
+  if (words.size() <= kStartTime - kFirst) return std::nullopt;
+  const auto field = [&words](std::size_t number) {
+    return number - kFirst < words.size() ? single_number(words[number - kFirst]).value_or(0) : 0;
+  };
+  return ProcStat{.user_ticks = field(14),
+                  .system_ticks = field(15),
+                  .threads = field(20),
+                  .start_ticks = field(kStartTime),
+                  .stack_start = field(kStackStart)};
 }
 
 }  // namespace gotrace::process

@@ -18,6 +18,8 @@
 #include <string_view>
 #include <utility>
 
+#include "process/proc_text.h"
+
 namespace gotrace::process {
 namespace {
 
@@ -163,6 +165,12 @@ std::optional<Mapping> parse_mapping(const std::string& line) {
   return mapping;
 }
 
+// 0: hidden from us, or gone.
+std::uint64_t stack_start_of(pid_t pid) {
+  const auto stat = parse_stat(read_proc_text(proc_path(pid, "stat")).value_or(""));
+  return stat ? stat->stack_start : 0;
+}
+
 }  // namespace
 
 Result<Target> Target::open(pid_t pid) {
@@ -186,6 +194,7 @@ Result<Target> Target::open(pid_t pid) {
   }
   target.start_ticks_ = stat->start_ticks;
   if (auto readable = check_readable(pid); !readable) return readable.error();
+  target.stack_start_ = stack_start_of(pid);
 
   const std::string exe = proc_path(pid, "exe");
   target.exe_fd_.reset(::open(exe.c_str(), O_RDONLY | O_CLOEXEC));
@@ -215,7 +224,7 @@ std::int64_t Target::started_wall_ns() const {
   return static_cast<std::int64_t>(clock_ns(CLOCK_REALTIME)) - static_cast<std::int64_t>(age_ns(start_ticks_));
 }
 
-// A pidfd survives an exec; the executable's identity tells that.
+// A pidfd survives an exec; the executable's identity tells that, and where its stack begins if it is the same file.
 bool Target::alive() const {
   pollfd ended{pidfd_.get(), POLLIN, 0};
   if (::poll(&ended, 1, 0) != 0) return false;
@@ -224,7 +233,9 @@ bool Target::alive() const {
   if (::fstat(exe_fd_.get(), &mine) != 0 || ::stat(proc_path(pid_, "exe").c_str(), &running) != 0) {
     return errno != ENOENT && errno != ESRCH;
   }
-  return same_file(mine, running);
+  if (!same_file(mine, running)) return false;
+  const std::uint64_t now = stack_start_of(pid_);
+  return now == stack_start_ || now == 0;
 }
 
 Result<std::vector<Mapping>> Target::mappings() const {

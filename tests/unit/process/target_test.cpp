@@ -127,6 +127,20 @@ TEST_CASE("a process that executes another program is another target") {
   CHECK_FALSE(target->alive());
 }
 
+TEST_CASE("a process that executes its own file again is another target") {
+  const ScratchFolder folder;
+  const std::string go = (folder.path() / "go").string();
+  const std::string again = "exec sh -c 'echo again; read never'";
+  Child child({"sh", "-c", "while [ ! -e '" + go + "' ]; do sleep 0.02; done; " + again});
+  wait_for_exec(child.pid());
+  const auto target = Target::open(child.pid());
+  REQUIRE(text_of(target) == "opened");
+  CHECK(target->alive());
+  std::ofstream(go).put('\n');
+  for (int i = 0; i < 5000 && target->alive(); ++i) ::usleep(1000);
+  CHECK_FALSE(target->alive());
+}
+
 TEST_CASE("what is no target says so in its own words") {
   CHECK(text_of(Target::open(0)) == "pid 0: no such process");
   CHECK(text_of(Target::open(-7)) == "pid -7: no such process");
