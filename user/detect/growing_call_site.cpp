@@ -23,6 +23,18 @@ std::string basis_text(const HeapJudgement& heap, const SiteGrowth& site) {
   return {};
 }
 
+// Caches and logs that have a bound may not have reached it yet.
+bool young(const model::Model& model) {
+  constexpr std::uint64_t kYoungNs = 600'000'000'000;
+  return model.target() && model.target()->started_ns > 0 && model.latest_ns() < model.target()->started_ns + kYoungNs;
+}
+
+Confidence confidence_of(const SiteGrowth& site, bool young_process) {
+  if (!site.history_agrees) return Confidence::low;
+  const bool sure = site.basis == GrowthBasis::gc_steps && site.samples >= 20;
+  return sure && !young_process ? Confidence::high : sure || !young_process ? Confidence::medium : Confidence::low;
+}
+
 Finding finding_of(const model::Model& model, const HeapJudgement& heap, const SiteGrowth& site) {
   Finding finding;
   finding.kind = "growing-call-site";
@@ -38,8 +50,8 @@ Finding finding_of(const model::Model& model, const HeapJudgement& heap, const S
   finding.bytes = site.call_site.live_bytes;
   finding.growth = site.call_site.growth_bytes;
   finding.growth_unit = "bytes";
-  const bool sure = site.history_agrees && site.basis == GrowthBasis::gc_steps && site.samples >= 20;
-  finding.confidence = sure ? Confidence::high : site.history_agrees ? Confidence::medium : Confidence::low;
+  const bool young_process = young(model);
+  finding.confidence = confidence_of(site, young_process);
   finding.evidence.push_back({"size-class-grows", basis_text(heap, site)});
   finding.evidence.push_back({"share-of-growth", fmt::format("{:.0f} % of that growth is this line's, by {} samples.",
                                                              100 * site.share, site.samples)});
@@ -50,6 +62,10 @@ Finding finding_of(const model::Model& model, const HeapJudgement& heap, const S
   if (!site.history.empty())
     finding.evidence.push_back(
         {site.history_agrees ? "history-agrees" : "history-differs", "By size now, " + site.history + "."});
+  if (young_process)
+    finding.evidence.push_back({"young-process",
+                                "The process is younger than 10 minutes: what has a bound may still be "
+                                "filling. Look again later."});
   finding.advice = fmt::format("bound or expire what {} keeps", finding.where->function);
   finding.site_ids.push_back(site.call_site.id);
   finding.id = stable_id("gc", finding.kind, "", finding.stack);

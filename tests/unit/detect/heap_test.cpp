@@ -22,10 +22,11 @@ std::vector<const CallSite*> growing(const Analysis& analysis) {
 
 }  // namespace
 
-TEST_CASE("a map that grows by 1 MiB/s is found at its rate") {
-  Scenario s(100);
+TEST_CASE("a map that grows by 1 MiB/s is found at its rate, with less confidence in a young process") {
+  const int age = GENERATE(100, 1000);  // seconds
+  Scenario s(age);
   const StackId put = s.stack({s.location("runtime.mallocgc", 1, true), s.location("main.put", 41)});
-  s.allocate(kClass, 102400);
+  s.allocate(kClass, 1024 * age);
   for (int i = 0; i < 40; ++i) {
     s.collect();
     s.fates({});
@@ -42,6 +43,7 @@ TEST_CASE("a map that grows by 1 MiB/s is found at its rate") {
   CHECK(sites[0]->growth_bytes->value == Approx(1048576).epsilon(0.05));
   REQUIRE(analysis.findings.size() == 1);
   CHECK(analysis.findings[0].verdict == Verdict::leaking);
+  CHECK(analysis.findings[0].confidence == (age < 600 ? Confidence::medium : Confidence::high));
 }
 
 TEST_CASE("growth goes to the site whose objects survive, not to the one that allocates most") {
