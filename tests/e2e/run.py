@@ -2,8 +2,8 @@
 """Runs the end-to-end tests: run.py [-j N] [--list] [WORD...]: those whose name contains one of the words.
 
 Tests run side by side (they mostly wait); those of a class with `alone = True` run by themselves at the end. So does,
-once more, each that failed while others ran: rates of a target that did not get its CPU say nothing of the tool. Both
-outcomes are printed, the second counts. The last line is `N passed, N failed`; exit 1 when one failed."""
+once more, each that failed: rates of a target that did not get its CPU say nothing of the tool. Both outcomes are printed,
+the second counts. The last line is `N passed, N failed`; exit 1 when one failed."""
 import argparse
 import concurrent.futures
 import os
@@ -29,14 +29,14 @@ class Runner:
     def __init__(self):
         self.lock, self.passed, self.failed, self.again = threading.Lock(), 0, [], []
 
-    def run(self, test, beside=False):
-        """`beside`: others run at the same time."""
+    def run(self, test, again=True):
+        """`again`: it may fail, and then is to be run once more."""
         result, begin = unittest.TestResult(), time.monotonic()
         test.run(result)
         trouble = result.failures + result.errors + [(test, "skipped: " + reason) for _, reason in result.skipped]
         with self.lock:
             seconds = time.monotonic() - begin
-            again = bool(trouble) and beside
+            again = again and bool(trouble)
             print("%s %s (%.1f s)" % ("AGAIN" if again else "FAIL" if trouble else "ok  ", test.id(), seconds), flush=True)
             for _, text in trouble:
                 print("     " + text.rstrip().replace("\n", "\n     "), flush=True)
@@ -69,14 +69,16 @@ def main():
     runner = Runner()
     alone = [test for test in tests if getattr(test, "alone", False)]
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        for future in [pool.submit(runner.run, test, True) for test in tests if test not in alone]:
+        for future in [pool.submit(runner.run, test) for test in tests if test not in alone]:
             try:
                 future.result()
             except Exception:  # a test runner that fails must not look like a pass
                 traceback.print_exc()
                 runner.failed.append("the runner")
-    for test in alone + runner.again:
+    for test in alone:
         runner.run(test)
+    for test in runner.again:
+        runner.run(test, again=False)
     for name in runner.failed:
         print("failed: " + name)
     print("%d passed, %d failed" % (runner.passed, len(runner.failed)))

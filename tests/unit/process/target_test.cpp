@@ -69,10 +69,15 @@ TEST_CASE("a target tells what it is and when it ends") {
   CHECK(target->started_wall_ns() + static_cast<std::int64_t>(kSlack) >
         static_cast<std::int64_t>(now_ns(CLOCK_REALTIME)));
 
-  const auto mappings = target->mappings();
+  const auto is_code = [&](const Mapping& mapping) { return mapping.executable && mapping.path == target->exe(); };
+  auto mappings = target->mappings();
+  // An exec names its file before it has mapped all of it.
+  for (int i = 0; i < 1000 && mappings && std::ranges::none_of(*mappings, is_code); ++i) {
+    ::usleep(1000);
+    mappings = target->mappings();
+  }
   REQUIRE(mappings.ok());
-  const auto code = std::ranges::find_if(
-      *mappings, [&](const Mapping& mapping) { return mapping.executable && mapping.path == target->exe(); });
+  const auto code = std::ranges::find_if(*mappings, is_code);
   REQUIRE(code != mappings->end());
   CHECK(code->inode != 0);
   CHECK(code->readable);
