@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import harness
@@ -72,6 +73,21 @@ class Tool:
 
     def __init__(self, process):
         self.process, self.report, self.rss_bytes, self.cpu_seconds = process, None, 0, 0.0
+        self.watch = threading.Thread(target=self._watch_memory)
+        self.watch.start()
+
+    def _watch_memory(self):
+        """The peak of its own resident memory. What wait4() tells begins with that of this process, which forked it."""
+        while self.process.returncode is None:
+            try:
+                with open("/proc/%d/status" % self.process.pid) as status:
+                    peak = re.search(r"VmHWM:\s+(\d+) kB", status.read())
+            except OSError:
+                return
+            if not peak:
+                return  # it has ended
+            self.rss_bytes = int(peak.group(1)) * 1024
+            time.sleep(0.02)
 
     def finish(self, stop=True):
         """Reads the report; `stop`: asks for it now instead of waiting for the end of --duration."""
@@ -82,7 +98,7 @@ class Tool:
         self.process.returncode = os.waitstatus_to_exitcode(status)
         if self.process.returncode != 0:
             raise RuntimeError("gotrace-leak ended with %d" % self.process.returncode)
-        self.rss_bytes = usage.ru_maxrss * 1024
+        self.watch.join()
         self.cpu_seconds = usage.ru_utime + usage.ru_stime
         self.report = json.loads(output)
         return self

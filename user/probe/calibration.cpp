@@ -268,6 +268,9 @@ Result<TrapCost> calibrate_trap(const KernelSide& kernel, SiteKind kind) {
     return failure(fmt::format("{} of {} hits of a thread arrived: this kernel loses hits",
                                after->traps - before->traps, kCalls * kBatches));
   }
+  const std::uint64_t begin = clock_ns();
+  attached->detach();
+  cost.detach_ns = clock_ns() - begin;
   cost.alone_ns = std::max(less(*cold, *plain_cold), less(*alone, *plain) / kCalls);
   cost.contended_ns = cost.alone_ns + less(*together, *alone) / kCalls;
   return cost;

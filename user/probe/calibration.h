@@ -15,6 +15,7 @@ struct TrapCost {  // of one hit, trap and an all but empty program included, ns
   std::uint64_t alone_ns = 0;
   std::uint64_t contended_ns = 0;  // when as many CPUs as `cpus` hit at the same time
   std::uint32_t cpus = 1;
+  std::uint64_t detach_ns = 0;  // how long the kernel took to take that one site out again
   // What a hit costs while this many CPUs run the target.
   [[nodiscard]] double at(double cpus_used) const;
 };

@@ -25,11 +25,8 @@ namespace {
 constexpr std::uint64_t kMostEventsPerDrain = 1 << 18;
 // How long rates are watched, free of charge, before anything is attached.
 constexpr auto kFirstLook = std::chrono::milliseconds(60);
-// Until it is measured: what a program takes on top of its trap, as a multiple of the trap, and how long hits go on
-// while the kernel takes one site out.
+// Until it is measured: what a program takes on top of its trap, as a multiple of the trap.
 constexpr double kProgramPerTrap = 1.0;
-constexpr std::uint64_t kDetachMultiNs = 40'000'000;
-constexpr std::uint64_t kDetachPerfNs = 70'000'000;
 
 // A probe of this target, attached or not.
 struct Probe {
@@ -179,13 +176,16 @@ GovernorConfig Session::governor_config() const {
   for (std::size_t i = 0; i < kGroups; ++i) {
     std::uint64_t sites = 0;
     double dearest = 0;
+    std::uint64_t slowest_ns = 0;
     for (const auto& probe : probes_) {
       if (static_cast<std::size_t>(probe.plan.group) != i || !probe.usable()) continue;
       sites += multi ? 1 : probe.plan.file_offsets.size();
       dearest = std::max(dearest, trap_ns(probe));
+      const auto& cost = trap_costs_[static_cast<std::size_t>(probe.plan.kind)];
+      if (cost) slowest_ns = std::max(slowest_ns, cost->detach_ns);
     }
     if (sites == 0) continue;
-    config.detach_ns[i] = sites * (multi ? kDetachMultiNs : kDetachPerfNs);
+    config.detach_ns[i] = sites * slowest_ns;
     config.hit_ns[i] = dearest * (1 + kProgramPerTrap);
   }
   return config;

@@ -29,16 +29,17 @@ TEST_CASE("calibration: an emulated site is cheaper than a stepped one, with eit
   CHECK(push->alone_ns < stepped->alone_ns);
   CHECK(branch->alone_ns < stepped->alone_ns);
   CHECK(push->contended_ns >= push->alone_ns);
+  CHECK(push->detach_ns > 0);
 }
 
 TEST_CASE("calibration: the more CPUs hit at once, the dearer a hit, up to what was measured") {
-  const TrapCost cost{500, 1100, 4};
+  const TrapCost cost{500, 1100, 4, 0};
   CHECK(cost.at(0.3) == 500);
   CHECK(cost.at(1) == 500);
   CHECK(cost.at(2.5) == Approx(800));
   CHECK(cost.at(4) == 1100);
   CHECK(cost.at(64) == 1100);
-  CHECK(TrapCost{500, 500, 1}.at(8) == 500);
+  CHECK(TrapCost{500, 500, 1, 0}.at(8) == 500);
 }
 
 }  // namespace
