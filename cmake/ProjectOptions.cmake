@@ -4,9 +4,16 @@ find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(fmt REQUIRED)
 
-foreach(library libbpf libzstd libxxhash capstone)
+if(GOTRACE_STATIC)
+  set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
+endif()
+foreach(library libbpf libzstd libxxhash capstone libelf zlib)
   pkg_check_modules(${library} REQUIRED IMPORTED_TARGET ${library})
 endforeach()
+if(GOTRACE_STATIC)
+  # What the shared libbpf brings by itself.
+  target_link_libraries(PkgConfig::libbpf INTERFACE PkgConfig::libelf PkgConfig::zlib)
+endif()
 
 add_library(project_options INTERFACE)
 target_compile_options(project_options INTERFACE -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion)
