@@ -25,6 +25,7 @@ namespace {
 constexpr std::uint64_t kMostEventsPerDrain = 1 << 18;
 // How long rates are watched, free of charge, before anything is attached.
 constexpr auto kFirstLook = std::chrono::milliseconds(60);
+constexpr std::uint64_t kForeseeEvery = 30'000'000;  // ns; less apart, rates tell nothing (ActivityRates)
 // Until it is measured: what a program takes on top of its trap, as a multiple of the trap.
 constexpr double kProgramPerTrap = 1.0;
 
@@ -107,6 +108,7 @@ class Session final : public ProbeSession {
   std::array<std::optional<TrapCost>, 3> trap_costs_;  // by SiteKind
   std::uint64_t refill_lost_ = 0;
   std::uint64_t drained_ns_ = 0;
+  std::uint64_t foreseen_ns_ = 0;
   bool watching_ = false;  // between attach and detach as asked for
   std::uint64_t watching_since_ns_ = 0;
   std::uint64_t wanted_ns_ = 0;
@@ -299,6 +301,8 @@ void Session::look_at_heap() {
 
 // What the probes would cost now, by what can be read free of charge.
 void Session::foresee(std::uint64_t now_ns) {
+  if (now_ns < foreseen_ns_ + kForeseeEvery) return;  // drains may come every 2 ms
+  foreseen_ns_ = now_ns;
   cpu_base_.observe(now_ns, process::cpu_time_ns(program_.target().pid()));
   Activity activity;
   activity.time_ns = now_ns;
