@@ -75,6 +75,7 @@ std::optional<ProcStat> parse_stat(std::string_view text) {
   const auto words = words_of(text.substr(name_end + 1));
   constexpr std::size_t kFirst = 3;  // the number of the field behind the name
   constexpr std::size_t kStartTime = 22;
+  constexpr std::size_t kCodeStart = 26;
   constexpr std::size_t kStackStart = 28;
   if (words.size() <= kStartTime - kFirst) return std::nullopt;
   const auto field = [&words](std::size_t number) {
@@ -84,6 +85,7 @@ std::optional<ProcStat> parse_stat(std::string_view text) {
                   .system_ticks = field(15),
                   .threads = field(20),
                   .start_ticks = field(kStartTime),
+                  .code_start = field(kCodeStart),
                   .stack_start = field(kStackStart)};
 }
 

@@ -23,6 +23,7 @@ struct ProcStat {  // of /proc/PID/stat (man 5 proc)
   std::uint64_t system_ticks = 0;
   std::uint64_t threads = 0;
   std::uint64_t start_ticks = 0;  // since boot
+  std::uint64_t code_start = 0;   // address; 0: no memory, or an exec has not laid it out yet. 1: hidden from us
   std::uint64_t stack_start = 0;  // address; 0: hidden from us. Another one after each exec (address randomisation)
 };
 // nullopt when it is cut short. The name in it may hold spaces and parentheses.

@@ -165,10 +165,24 @@ std::optional<Mapping> parse_mapping(const std::string& line) {
   return mapping;
 }
 
+std::optional<ProcStat> layout_of(pid_t pid) { return parse_stat(read_proc_text(proc_path(pid, "stat")).value_or("")); }
+
 // 0: hidden from us, or gone.
 std::uint64_t stack_start_of(pid_t pid) {
-  const auto stat = parse_stat(read_proc_text(proc_path(pid, "stat")).value_or(""));
+  const auto stat = layout_of(pid);
   return stat ? stat->stack_start : 0;
+}
+
+// An exec in progress has a stack already that still moves; where code and stack begin is stored together at its end
+// (fs/binfmt_elf.c, load_elf_binary), hence the second read. 0 also where the exec takes longer than half a second.
+std::uint64_t settled_stack_start_of(pid_t pid) {
+  for (int i = 0; i < 500; ++i) {
+    const auto stat = layout_of(pid);
+    if (!stat) return 0;
+    if (stat->code_start != 0) return stack_start_of(pid);
+    ::usleep(1000);
+  }
+  return 0;
 }
 
 }  // namespace
@@ -194,7 +208,7 @@ Result<Target> Target::open(pid_t pid) {
   }
   target.start_ticks_ = stat->start_ticks;
   if (auto readable = check_readable(pid); !readable) return readable.error();
-  target.stack_start_ = stack_start_of(pid);
+  target.stack_start_ = settled_stack_start_of(pid);
 
   const std::string exe = proc_path(pid, "exe");
   target.exe_fd_.reset(::open(exe.c_str(), O_RDONLY | O_CLOEXEC));
@@ -235,7 +249,7 @@ bool Target::alive() const {
   }
   if (!same_file(mine, running)) return false;
   const std::uint64_t now = stack_start_of(pid_);
-  return now == stack_start_ || now == 0;
+  return now == stack_start_ || now == 0 || stack_start_ == 0;
 }
 
 Result<std::vector<Mapping>> Target::mappings() const {

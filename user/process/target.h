@@ -56,7 +56,7 @@ class Target {
   UniqueFd exe_fd_;
   UniqueFd pidfd_;
   std::uint64_t start_ticks_ = 0;
-  std::uint64_t stack_start_ = 0;
+  std::uint64_t stack_start_ = 0;  // 0: not known
   std::unique_ptr<LiveMemory> memory_;
 };
 

@@ -135,7 +135,7 @@ TEST_CASE("a process that executes another program is another target") {
 TEST_CASE("a process that executes its own file again is another target") {
   const ScratchFolder folder;
   const std::string go = (folder.path() / "go").string();
-  const std::string again = "exec sh -c 'echo again; read never'";
+  const std::string again = "exec sh -c 'echo again; while :; do sleep 1; done'";
   Child child({"sh", "-c", "while [ ! -e '" + go + "' ]; do sleep 0.02; done; " + again});
   wait_for_exec(child.pid());
   const auto target = Target::open(child.pid());
@@ -144,6 +144,23 @@ TEST_CASE("a process that executes its own file again is another target") {
   std::ofstream(go).put('\n');
   for (int i = 0; i < 5000 && target->alive(); ++i) ::usleep(1000);
   CHECK_FALSE(target->alive());
+}
+
+// The kernel names the new file first and the beginning of the stack last (fs/binfmt_elf.c, load_elf_binary).
+TEST_CASE("a target that was opened in the middle of its exec is still the same afterwards") {
+  const auto own = std::filesystem::read_symlink("/proc/self/exe");
+  for (int round = 0; round < 300; ++round) {
+    Child child({"/bin/sh", "-c", "echo ready; while :; do sleep 1; done"});
+    const std::string exe = "/proc/" + std::to_string(child.pid()) + "/exe";
+    std::error_code error;
+    while (std::filesystem::read_symlink(exe, error) == own) {
+    }
+    const auto target = Target::open(child.pid());
+    REQUIRE(text_of(target) == "opened");
+    REQUIRE(child.line() == "ready");
+    INFO("round " << round);
+    REQUIRE(target->alive());
+  }
 }
 
 TEST_CASE("what is no target says so in its own words") {
