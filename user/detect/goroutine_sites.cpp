@@ -30,9 +30,11 @@ std::vector<Step> steps_of(const model::GoroutineTable& table, const model::Site
   return steps;
 }
 
-// Goroutine ids are handed out in order and so date births that happened before we looked: at the pace seen now, right
-// when the process set up many goroutines at its start, or evenly between its start and our first look, right when that
-// past was as busy as it seems.
+// When a goroutine was born. Of those that came while we looked, the look that first saw it and the one before tell,
+// and where they are far apart its id. Of those before, only the id does, which is handed out in order: at the pace seen
+// now, right when the process set up many goroutines at its start, or evenly between its start and our first look, right
+// when that past was as busy as it seems. Ids are rough: a P takes 16 of them at a time (runtime/proc.go, newproc1), so
+// where few are born an id may be older than its goroutine by seconds.
 class BirthClock {
  public:
   enum class Pace : std::uint8_t { of_window, of_past };
@@ -49,24 +51,28 @@ class BirthClock {
     per_ns_ = newest_ / life;
     if (end_ns_ > first_ns_) per_ns_ = std::min(per_ns_, (newest_ - first_newest_) / (end_ns_ - first_ns_));
   }
-  [[nodiscard]] double birth_ns(std::uint64_t id) const {
-    const auto goid = static_cast<double>(id);
-    if (goid > first_newest_) return between_looks(id);
-    if (pace_ == Pace::of_past)
-      return first_newest_ > 0 ? start_ns_ + (first_ns_ - start_ns_) * std::min(1.0, goid / first_newest_) : start_ns_;
-    if (per_ns_ <= 0) return start_ns_;
-    return std::clamp(end_ns_ - (newest_ - goid) / per_ns_, start_ns_, std::max(start_ns_, first_ns_));
+  [[nodiscard]] double birth_ns(const model::GoroutineTable& table, model::GoroutineStore::Slot slot) const {
+    const std::uint64_t id = table.alive().goid(slot);
+    const auto seen = static_cast<double>(table.first_seen_ns(slot));
+    const auto unseen = static_cast<double>(table.last_unseen_ns(slot));
+    return unseen == 0 ? before_looks(static_cast<double>(id)) : std::clamp(between_looks(id), unseen, seen);
   }
   [[nodiscard]] double start_ns() const { return start_ns_; }
   [[nodiscard]] double end_ns() const { return end_ns_; }
 
  private:
-  // Looks are late when the machine is busy; the ids between two tell when within that time.
+  [[nodiscard]] double before_looks(double goid) const {
+    if (pace_ == Pace::of_past)
+      return first_newest_ > 0 ? start_ns_ + (first_ns_ - start_ns_) * std::min(1.0, goid / first_newest_) : start_ns_;
+    if (per_ns_ <= 0) return start_ns_;
+    return std::clamp(end_ns_ - (newest_ - goid) / per_ns_, start_ns_, std::max(start_ns_, first_ns_));
+  }
   [[nodiscard]] double between_looks(std::uint64_t goid) const {
     const auto after =
         std::lower_bound(looks_.begin(), looks_.end(), goid,
                          [](const model::Look& look, std::uint64_t id) { return look.newest_goid < id; });
-    if (after == looks_.end() || after == looks_.begin()) return end_ns_;
+    if (after == looks_.end()) return end_ns_;
+    if (after == looks_.begin()) return first_ns_;
     const auto before = std::prev(after);
     const double share =
         static_cast<double>(goid - before->newest_goid) / static_cast<double>(after->newest_goid - before->newest_goid);
@@ -122,10 +128,22 @@ std::optional<Frame> line_to_change(const SiteJudgement& judged) {
   return judged.created_at.front();
 }
 
-double births_window_seconds(const model::Model& model) {
-  for (const auto& [symbol, state] : model.probes())
-    if (state.name == "births") return static_cast<double>(state.attached_ns) / 1e9;
-  return 0;
+// Births that the probe saw. Where it was there all the time they are counted, else they stand for the rest as well.
+std::optional<Rate> births_of(const model::Model& model, const model::Site& site) {
+  constexpr double kAllTheTime = 0.98;
+  for (const auto& [symbol, state] : model.probes()) {
+    if (state.name != "births" || state.attached_ns == 0) continue;
+    const double seconds = static_cast<double>(state.attached_ns) / 1e9;
+    const auto births = static_cast<double>(site.births);
+    const bool counted = seconds * 1e9 >= kAllTheTime * static_cast<double>(state.window_ns);
+    return counted ? Rate{births / seconds, births / seconds, births / seconds} : rate_of_part(births, seconds);
+  }
+  return std::nullopt;
+}
+
+Rate ends_of(const Rate& births, const Rate& growth) {
+  const auto less = [&](double rate) { return std::max(0.0, rate - growth.value); };
+  return {less(births.value), less(births.low), less(births.high)};
 }
 
 void judge_one(const model::Model& model, const model::Site& site, SiteJudgement& judged) {
@@ -145,10 +163,8 @@ void judge_one(const model::Model& model, const model::Site& site, SiteJudgement
   out.count = site.alive;
   out.trend = judged.growth.trend;
   if (judged.growth.trend != Trend::unknown || judged.watched_seconds > 0) out.growth = judged.growth.rate;
-  if (const double seconds = births_window_seconds(model); seconds > 0) {
-    out.births_per_second = static_cast<double>(site.births) / seconds;
-    out.ends_per_second = std::max(0.0, *out.births_per_second - judged.growth.rate.value);
-  }
+  out.births = births_of(model, site);
+  if (out.births) out.ends = ends_of(*out.births, judged.growth.rate);
 }
 
 // Of sites whose history did not agree so far.
@@ -158,7 +174,7 @@ void judge_histories(const model::Model& model, const BirthClock& clock, std::ve
   const auto& alive = table.alive();
   alive.for_each([&](auto slot) {
     const std::size_t site = table.site_of(alive.common(slot).created_at);
-    if (site < births.size() && alive.settled(slot)) births[site].push_back(clock.birth_ns(alive.goid(slot)));
+    if (site < births.size() && alive.settled(slot)) births[site].push_back(clock.birth_ns(table, slot));
   });
   for (std::size_t i = 0; i < sites.size(); ++i)
     if (!sites[i].history_agrees) judge_history(sites[i], std::move(births[i]), clock);

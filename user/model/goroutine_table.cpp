@@ -79,6 +79,11 @@ std::uint64_t GoroutineTable::first_seen_ns(GoroutineStore::Slot slot) const {
   return look <= look_count_ ? look_times_[look] : 0;
 }
 
+std::uint64_t GoroutineTable::last_unseen_ns(GoroutineStore::Slot slot) const {
+  const std::uint32_t look = std::min(alive_.first_look(slot), look_count_ + 1);
+  return look <= 1 ? 0 : look_times_[look - 1];
+}
+
 std::uint64_t GoroutineTable::still_since_ns(GoroutineStore::Slot slot) const {
   const std::uint32_t look = alive_.last_ran_look(slot);
   return look <= look_count_ ? look_times_[look] : latest_look_ns_;

@@ -71,6 +71,8 @@ class GoroutineTable {
   // Those that are alive, packed; goroutine() unpacks one of its slots.
   [[nodiscard]] const GoroutineStore& alive() const { return alive_; }
   [[nodiscard]] std::uint64_t first_seen_ns(GoroutineStore::Slot slot) const;
+  // When the last look was taken that did not see it yet; 0: it was there at the first.
+  [[nodiscard]] std::uint64_t last_unseen_ns(GoroutineStore::Slot slot) const;
   [[nodiscard]] std::uint64_t still_since_ns(GoroutineStore::Slot slot) const;
   [[nodiscard]] Goroutine goroutine(GoroutineStore::Slot slot) const;
   [[nodiscard]] std::optional<Goroutine> find(std::uint64_t goid) const;

@@ -55,6 +55,36 @@ TEST_CASE("a steady leak is leaking, on the go statement's line, at its rate") {
   CHECK(analysis.summary.verdict == SummaryVerdict::leak);
 }
 
+// A P takes 16 ids at a time, so what is born after the first look may have an id from before it.
+TEST_CASE("a slow leak in a young process is leaking although its ids are older than its goroutines") {
+  Scenario s(1);
+  const Places p(s);
+  const Places pool(s, 1);
+  for (int i = 0; i < 10000; ++i) s.start(pool.created, pool.parked, pool.reason, 0xc000);
+  constexpr std::uint64_t kBatch = 16;
+  std::uint64_t next = s.skip_goids(2 * kBatch);
+  std::uint64_t left = 2 * kBatch;
+  const auto leak_one = [&] {
+    if (left == 0) {
+      next = s.skip_goids(kBatch);
+      left = kBatch;
+    }
+    s.start_as(next, p.created, p.parked, p.reason, 0xd000 + 8 * next);
+    ++next;
+    --left;
+  };
+  for (int i = 0; i < 5; ++i) leak_one();
+  for (int look = 0; look < 21; ++look) {
+    s.look();
+    s.pass(0.5);
+    for (int i = 0; i < 2 + look % 2; ++i) leak_one();
+  }
+  const auto analysis = analyze(s.model);
+  const Finding* finding = only_goroutine_finding(analysis);
+  CHECK(finding->verdict == Verdict::leaking);
+  CHECK(finding->growth->value == Approx(5).epsilon(0.1));
+}
+
 TEST_CASE("a leak that began lately is suspected, not leaking") {
   Scenario s(1000);
   const Places p(s);

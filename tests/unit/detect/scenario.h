@@ -52,8 +52,12 @@ class Scenario {
 
   std::uint64_t start(LocationId created_at, StackId parked, std::uint8_t reason, std::uint64_t channel = 0,
                       std::uint64_t parent = 1) {
+    return start_as(++goid_, created_at, parked, reason, channel, parent);
+  }
+  std::uint64_t start_as(std::uint64_t goid, LocationId created_at, StackId parked, std::uint8_t reason,
+                         std::uint64_t channel = 0, std::uint64_t parent = 1) {
     GoroutineState state;
-    state.goid = ++goid_;
+    state.goid = goid;
     state.parent_goid = parent;
     state.status = GoStatus::waiting;
     state.wait_reason = reason;
@@ -68,7 +72,11 @@ class Scenario {
     alive_.insert(state.goid);
     return state.goid;
   }
-  void skip_goids(std::uint64_t count) { goid_ += count; }
+  // Returns the first of them.
+  std::uint64_t skip_goids(std::uint64_t count) {
+    goid_ += count;
+    return goid_ - count + 1;
+  }
   void end(std::uint64_t goid) {
     alive_.erase(goid);
     model.accept(GoroutinesGone{{goid}});
