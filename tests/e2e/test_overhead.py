@@ -77,6 +77,16 @@ class Governor(unittest.TestCase):
         self.assertEqual(births["state"], "on")
         self.assertGreater(births["attached_seconds"], 0.8 * births["window_seconds"])
 
+    def test_every_allocation_is_counted_unasked_while_it_fits_and_only_then(self):
+        quiet = self.report("allocs", 300, "1.24")
+        every = self.probe(quiet, "runtime.mallocgc")
+        self.assertEqual(every["state"], "on")
+        self.assertGreater(every["hits"], 8 * 100)
+        busy = self.report("allocs", 200000, "1.24")
+        self.check(busy, 0.01)
+        every = self.probe(busy, "runtime.mallocgc")
+        self.assertEqual((every["state"], every["hits"]), ("withheld", 0))
+
     def test_no_budget_no_probe_and_the_leak_is_found_all_the_same(self):
         leak = harness.mark("leakchan", "LEAK")
         with harness.target("leakchan") as process:

@@ -96,9 +96,10 @@ void LookArguments::declare(CLI::App& app) {
   app.add_option("--max-cpu", max_cpu, "Most that gotrace-leak itself may take of one CPU; it looks less often then")
       ->type_name("SHARE")
       ->capture_default_str();
-  app.add_option("--probes", probes,
-                 "auto, none, or a list of births, parks, ends, allocs (also by the runtime's names: newproc, gopark, "
-                 "goexit, mallocgc); allocs asks for every single allocation as far as --max-overhead allows")
+  app.add_option(
+         "--probes", probes,
+         "auto, none, or a list of births, parks, ends, allocs (also by the runtime's names: newproc, gopark, "
+         "goexit, mallocgc); allocs asks for every single allocation even where --max-overhead allows windows only")
       ->type_name("LIST")
       ->capture_default_str();
   app.add_option("--buffer", buffer, "Size of the kernel's buffer for probe events")

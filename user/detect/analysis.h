@@ -30,8 +30,8 @@ struct CreationSite {
   std::optional<Frame> where;  // the go statement (innermost frame at gopc); nullopt: main or unknown
   std::uint64_t count = 0;     // alive at the last look
   std::optional<Rate> growth;
-  std::optional<double> births_per_second;
-  std::optional<double> ends_per_second;
+  std::optional<Rate> births;  // per second; an interval where they were watched in windows only
+  std::optional<Rate> ends;
   Trend trend = Trend::unknown;
   Verdict verdict = Verdict::unknown;
 };

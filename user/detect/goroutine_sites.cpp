@@ -31,10 +31,10 @@ std::vector<Step> steps_of(const model::GoroutineTable& table, const model::Site
 }
 
 // When a goroutine was born. Of those that came while we looked, the look that first saw it and the one before tell,
-// and where they are far apart its id. Of those before, only the id does, which is handed out in order: at the pace seen
-// now, right when the process set up many goroutines at its start, or evenly between its start and our first look, right
-// when that past was as busy as it seems. Ids are rough: a P takes 16 of them at a time (runtime/proc.go, newproc1), so
-// where few are born an id may be older than its goroutine by seconds.
+// and where they are far apart its id. Of those before, only the id does, which is handed out in order: at the pace
+// seen now, right when the process set up many goroutines at its start, or evenly between its start and our first look,
+// right when that past was as busy as it seems. Ids are rough: a P takes 16 of them at a time (runtime/proc.go,
+// newproc1), so where few are born an id may be older than its goroutine by seconds.
 class BirthClock {
  public:
   enum class Pace : std::uint8_t { of_window, of_past };

@@ -124,6 +124,14 @@ Growth judge_steps(std::span<const Step> steps) {
   return result;
 }
 
+Rate rate_of_part(double count, double seconds) {
+  constexpr double kNormal95 = 1.96;
+  const auto limit = [](double n, double deviations) {
+    return n <= 0 ? 0 : n * std::pow(std::max(0.0, 1 - 1 / (9 * n) + deviations / (3 * std::sqrt(n))), 3);
+  };
+  return {count / seconds, limit(count, -kNormal95) / seconds, limit(count + 1, kNormal95) / seconds};
+}
+
 std::vector<Step> merge_steps(std::span<const Step> steps, std::size_t most) {
   std::vector<Step> result;
   const std::size_t count = std::min(most, steps.size());

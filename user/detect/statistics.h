@@ -36,6 +36,10 @@ constexpr double kFalseAlarm = 2e-5;
 // Plateaued: grew significantly, but the last third did not. Fewer than 4 steps: unknown.
 [[nodiscard]] Growth judge_steps(std::span<const Step> steps);
 
+// `count` events seen in `seconds` that are a part of the time: their rate, with the interval that chance alone gives
+// it when they come independently of each other (Poisson; Wilson and Hilferty's approximation of Garwood's limits).
+[[nodiscard]] Rate rate_of_part(double count, double seconds);
+
 // Adds neighbours until at most `most` steps are left.
 [[nodiscard]] std::vector<Step> merge_steps(std::span<const Step> steps, std::size_t most);
 

@@ -43,7 +43,10 @@ Governor::Governor(const GovernorConfig& config) : config_(config) {
   }
 }
 
-void Governor::want(Group group) { at(group).wanted = true; }
+void Governor::want(Group group, bool whole) {
+  at(group).wanted = true;
+  at(group).whole = whole;
+}
 
 void Governor::give_up(Group group) { at(group).wanted = false; }
 
@@ -123,12 +126,12 @@ std::array<Governor::Part, kGroups> Governor::divide() const {
     parts[i].fits = known(state) && state.share <= (full_time ? left : kComfort * left);
     if (parts[i].fits) {
       left -= state.share;
-    } else {
+    } else if (!state.whole) {
       weights += kWeights[i];
     }
   }
   for (std::size_t i = 0; i < kGroups; ++i) {
-    if (!states_[i].wanted) continue;
+    if (!states_[i].wanted || (states_[i].whole && !parts[i].fits)) continue;
     parts[i].share = parts[i].fits ? states_[i].share + left : left * kWeights[i] / weights;
   }
   return parts;
@@ -229,7 +232,7 @@ Governor::View Governor::view(Group group) const {
           state.windows,
           state.share,
           state.hits_per_second,
-          !state.attached && known(state) && too_long(state)};
+          !state.attached && !state.whole && known(state) && too_long(state)};
 }
 
 std::string Governor::refusal(Group group) const {
@@ -239,7 +242,7 @@ std::string Governor::refusal(Group group) const {
   if (!known(state)) return fmt::format("the limit of {:.3g} % is used up", limit);
   const auto cost =
       fmt::format("{:.0f} hits/s would cost {:.2g} % of a core", state.hits_per_second, 100 * state.share);
-  if (too_long(state)) {
+  if (too_long(state) && !state.whole) {
     const double slowed = state.share * state.concentration * (kShortestWindow + state.detach_ns);
     return fmt::format("{}, and {:.0f} ms at a stretch in the shortest window; the limits are {:.3g} % and {} ms", cost,
                        slowed / 1e6, limit, config_.stretch_ns / 1'000'000);

@@ -48,7 +48,8 @@ class Governor {
   explicit Governor(const GovernorConfig& config);
 
   // The group is to be kept attached as far as the budget goes. Counts as detached until attached() is told.
-  void want(Group group);
+  // `whole`: full-time or not at all.
+  void want(Group group, bool whole = false);
   // Nothing is wanted any more of a group.
   void give_up(Group group);
   // What the caller did, and when. `late`: what came in since it was told to detach; `took_ns`: how long that took.
@@ -89,6 +90,7 @@ class Governor {
  private:
   struct State {
     bool wanted = false;
+    bool whole = false;  // no windows
     bool attached = false;
     bool refused = false;
     bool measured = false;  // rate and share are of this very window

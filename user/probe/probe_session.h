@@ -19,9 +19,10 @@ struct ProbeOptions {
   bool births = true;
   bool parks = true;
   bool ends = true;
-  bool allocations = true;        // the natural sampling points: refill + allocLarge
-  bool every_allocation = false;  // the mallocgc family, exact, beside them; only when asked for
-  double max_overhead = 0.01;     // share of what CpuBase says; 0: no probes
+  bool allocations = true;                   // the natural sampling points: refill + allocLarge
+  bool every_allocation = true;              // the mallocgc family, exact, beside them, while it fits full-time
+  bool every_allocation_in_windows = false;  // and also where it does not
+  double max_overhead = 0.01;                // share of what CpuBase says; 0: no probes
   std::uint64_t buffer_bytes = 8U << 20;
 };
 

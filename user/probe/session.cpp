@@ -69,6 +69,7 @@ class Session final : public ProbeSession {
   Status load_as(AttachKind kind, const gotrace_settings& settings);
   Status calibrate();
   void refuse_slow_families();
+  void forget_what_nobody_misses();
   [[nodiscard]] GovernorConfig governor_config() const;
   void fail_all(const std::string& reason);
   void send_source(std::uint64_t now_ns);
@@ -122,11 +123,13 @@ void Session::start() {
     probe.plan = std::move(plan);
     probes_.push_back(std::move(probe));
   }
+  forget_what_nobody_misses();
   const bool any = std::ranges::any_of(probes_, [](const Probe& probe) { return probe.usable(); });
   if (any && options_.max_overhead > 0) {
     look_at_heap();
     foresee(clock_ns());
     load();
+    forget_what_nobody_misses();
     governor_ = Governor(governor_config());
   }
   attach(clock_ns());
@@ -170,6 +173,15 @@ void Session::refuse_slow_families() {
         "fast enough; spans of allocations (refill) are counted instead",
         probe.plan.file_offsets.size());
   }
+}
+
+// That every allocation can't be counted here is said only to who asked for it.
+void Session::forget_what_nobody_misses() {
+  if (options_.every_allocation_in_windows) return;
+  const auto has_others = std::ranges::any_of(
+      probes_, [](const Probe& probe) { return probe.plan.group != Group::mallocs && probe.usable(); });
+  if (!has_others) return;
+  std::erase_if(probes_, [](const Probe& probe) { return probe.plan.group == Group::mallocs && !probe.usable(); });
 }
 
 GovernorConfig Session::governor_config() const {
@@ -234,7 +246,8 @@ void Session::send_source(std::uint64_t now_ns) {
 
 void Session::want_all() {
   for (const auto& probe : probes_) {
-    if (probe.usable()) governor_.want(probe.plan.group);
+    const bool whole = probe.plan.group == Group::mallocs && !options_.every_allocation_in_windows;
+    if (probe.usable()) governor_.want(probe.plan.group, whole);
   }
 }
 

@@ -17,10 +17,11 @@ Json json_stack(const std::vector<Frame>& stack) {
 }
 
 // The three keys of a rate, appended to an object: `name`, low, high.
-void add_rate(Json& object, const char* name, const std::optional<detect::Rate>& rate) {
+// `ends`: what the names of the interval's ends begin with.
+void add_rate(Json& object, const char* name, const std::optional<detect::Rate>& rate, const std::string& ends = "") {
   object[name] = rate ? Json(rate->value) : Json(nullptr);
-  object["low"] = rate ? Json(rate->low) : Json(nullptr);
-  object["high"] = rate ? Json(rate->high) : Json(nullptr);
+  object[ends + "low"] = rate ? Json(rate->low) : Json(nullptr);
+  object[ends + "high"] = rate ? Json(rate->high) : Json(nullptr);
 }
 
 Json json_growth(const detect::Finding& finding) {
@@ -68,8 +69,8 @@ Json json_memory(const detect::Analysis& analysis) {
 Json json_creation_site(const detect::CreationSite& site) {
   Json object = {{"id", site.id}, {"where", json_frame(site.where)}, {"count", site.count}};
   add_rate(object, "growth_per_second", site.growth);
-  object["births_per_second"] = json_optional(site.births_per_second);
-  object["ends_per_second"] = json_optional(site.ends_per_second);
+  add_rate(object, "births_per_second", site.births, "births_");
+  add_rate(object, "ends_per_second", site.ends, "ends_");
   object["trend"] = detect::to_string(site.trend);
   object["verdict"] = detect::to_string(site.verdict);
   return object;

@@ -195,13 +195,15 @@ void print_creation_sites(Page& page, const detect::Analysis& analysis) {
   if (sites.empty()) return;
   page.blank();
   page.row("   STARTED      trend  births/s  ends/s  by the go statement at", Style::bold);
-  const auto rate = [](const std::optional<double>& value) { return value ? one_decimal(*value) : std::string("-"); };
+  // What was seen in windows only is about that.
+  const auto text = [](const std::optional<detect::Rate>& rate) {
+    return rate ? (rate->low < rate->high ? "~" : "") + one_decimal(rate->value) : std::string("-");
+  };
   for (const auto& site : sites) {
     const auto where = site.where ? page.name(short_function(*site.where)) + "  " + page.name(place(*site.where))
                                   : std::string("(main, or not known)");
     page.row(pad_left(format_count(site.count), kCountColumn) + "  " + pad_left(detect::to_string(site.trend), 9) +
-             "  " + pad_left(rate(site.births_per_second), 8) + "  " + pad_left(rate(site.ends_per_second), 6) + "  " +
-             where);
+             "  " + pad_left(text(site.births), 8) + "  " + pad_left(text(site.ends), 6) + "  " + where);
   }
 }
 

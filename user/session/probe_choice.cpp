@@ -1,5 +1,9 @@
 #include "session/probe_choice.h"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 #include "base/units.h"
 #include "session/session.h"
 
@@ -7,23 +11,15 @@ namespace gotrace::session {
 
 namespace {
 
-struct ProbeName {
-  std::string_view name;
-  bool probe::ProbeOptions::*field;
-  bool probe::ProbeOptions::*too = nullptr;
-};
-// Who names allocations wants every single one; where that would cost too much, the spans that they come from.
+using Options = probe::ProbeOptions;
 
-constexpr ProbeName kNames[] = {
-    {"births", &probe::ProbeOptions::births},
-    {"newproc", &probe::ProbeOptions::births},
-    {"parks", &probe::ProbeOptions::parks},
-    {"gopark", &probe::ProbeOptions::parks},
-    {"ends", &probe::ProbeOptions::ends},
-    {"goexit", &probe::ProbeOptions::ends},
-    {"allocs", &probe::ProbeOptions::allocations, &probe::ProbeOptions::every_allocation},
-    {"mallocgc", &probe::ProbeOptions::allocations, &probe::ProbeOptions::every_allocation},
+constexpr std::pair<std::string_view, bool Options::*> kNames[] = {
+    {"births", &Options::births}, {"newproc", &Options::births}, {"parks", &Options::parks},
+    {"gopark", &Options::parks},  {"ends", &Options::ends},      {"goexit", &Options::ends},
 };
+
+// Who names allocations wants every single one; where that would cost too much, the spans that they come from.
+bool names_allocations(std::string_view name) { return name == "allocs" || name == "mallocgc"; }
 
 Error unknown_probe(std::string_view name) {
   return {ErrorKind::usage, "--probes: '" + escape_for_terminal(name, true) +
@@ -40,14 +36,14 @@ Result<std::optional<probe::ProbeOptions>> parse_probes(std::string_view text) {
   while (true) {
     const auto comma = text.find(',');
     const auto name = text.substr(0, comma);
-    bool found = false;
-    for (const auto& known : kNames) {
-      if (known.name != name) continue;
-      options.*known.field = true;
-      if (known.too != nullptr) options.*known.too = true;
-      found = true;
+    const auto* known = std::ranges::find(kNames, name, [](const auto& entry) { return entry.first; });
+    if (names_allocations(name)) {
+      options.allocations = options.every_allocation = options.every_allocation_in_windows = true;
+    } else if (known != std::end(kNames)) {
+      options.*known->second = true;
+    } else {
+      return unknown_probe(name);
     }
-    if (!found) return unknown_probe(name);
     if (comma == std::string_view::npos) return std::optional(options);
     text.remove_prefix(comma + 1);
   }

@@ -26,6 +26,22 @@ TEST_CASE("too few steps are unknown, steps without change are flat") {
   CHECK(judge_steps(std::vector<Step>(10, Step{1, -9, 9})).trend == Trend::shrinking);
 }
 
+// Exact limits: half the 2.5 % point of chi-squared with 2n degrees of freedom, and the 97.5 % point with 2n + 2.
+TEST_CASE("a rate seen in a part of the time has the interval that chance gives it") {
+  const auto few = rate_of_part(5, 1);
+  CHECK(few.value == Approx(5));
+  CHECK(few.low == Approx(1.6235).margin(0.02));
+  CHECK(few.high == Approx(11.668).margin(0.02));
+  const auto many = rate_of_part(100, 0.5);
+  CHECK(many.value == Approx(200));
+  CHECK(many.low == Approx(162.7).margin(0.2));
+  CHECK(many.high == Approx(243.3).margin(0.2));
+  const auto none = rate_of_part(0, 2);
+  CHECK(none.value == 0);
+  CHECK(none.low == 0);
+  CHECK(none.high == Approx(3.689 / 2).margin(0.1));
+}
+
 TEST_CASE("merging keeps the sums") {
   std::vector<Step> steps(37, Step{0.5, 1, 3});
   double seconds = 0;

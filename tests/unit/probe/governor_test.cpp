@@ -144,6 +144,23 @@ TEST_CASE("governor: what even the shortest window would make felt is withheld, 
       "and 5 ms");
 }
 
+TEST_CASE("governor: what is wanted whole or not at all gets no window and takes nothing from the others") {
+  Target target(0.01, {0.05, 0, 0, 0.05});
+  target.governor.want(Group::mallocs, true);
+  target.run(60);
+  CHECK(target.governor.view(Group::mallocs).windows == 0);
+  CHECK(target.governor.view(Group::mallocs).ever_refused);
+  CHECK(target.governor.refusal(Group::mallocs) == "50000 hits/s would cost 5 % of a core; the limit is 1 %");
+  CHECK(target.share_spent() > 0.005);  // by the other one's windows
+  target.shares = {0.002, 0, 0, 0.003};
+  target.run(2);
+  CHECK(target.on(Group::mallocs));
+  target.shares[3] = 0.05;
+  target.run(3);
+  CHECK_FALSE(target.on(Group::mallocs));
+  CHECK(target.on(Group::lifecycle));
+}
+
 TEST_CASE("governor: what calms down is attached after all") {
   Target target(0.01, {1.0, 0, 0, 0});
   target.run(5);

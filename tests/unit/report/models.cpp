@@ -199,7 +199,7 @@ detect::Analysis healthy() {
   site.id = "st-1";
   site.where = frame("net/http.(*Server).Serve", "/go/src/net/http/server.go", 3086, true);
   site.count = 812;
-  site.births_per_second = 12.5;
+  site.births = detect::Rate{12.5, 10.1, 15.3};
   site.trend = detect::Trend::flat;
   site.verdict = detect::Verdict::healthy;
   goroutines.sites = {site};

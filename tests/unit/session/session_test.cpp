@@ -126,10 +126,12 @@ TEST_CASE("option --probes: lists, aliases, none, and what is not known") {
   REQUIRE(parse_probes("none").ok());
   CHECK_FALSE(parse_probes("none").value().has_value());
   const auto every = *parse_probes("auto").value();
-  CHECK((every.births && every.parks && every.ends && every.allocations && !every.every_allocation));
+  CHECK((every.births && every.parks && every.ends && every.allocations && every.every_allocation));
+  CHECK_FALSE(every.every_allocation_in_windows);
   const auto some = *parse_probes("newproc,ends").value();
-  CHECK((some.births && some.ends && !some.parks && !some.allocations));
-  CHECK(parse_probes("mallocgc").value()->every_allocation);
+  CHECK((some.births && some.ends && !some.parks && !some.allocations && !some.every_allocation));
+  const auto exact = *parse_probes("mallocgc").value();
+  CHECK((exact.allocations && exact.every_allocation && exact.every_allocation_in_windows && !exact.births));
   for (const char* bad : {"", "births,", "everything", "auto,births", "Births"}) {
     INFO(bad);
     REQUIRE_FALSE(parse_probes(bad).ok());
