@@ -95,7 +95,7 @@ std::size_t GoroutinePlaces::read_all(process::RemoteMemory& memory, std::uint32
   std::size_t visited = 0;
   const auto run = [&] {
     const ReadPlan plan = make_read_plan(std::exchange(addresses, {}), bytes);
-    run_read_plan(memory, plan, [&](std::uint32_t index, Bytes g) {
+    run_read_plan(memory, plan, buffer_, [&](std::uint32_t index, Bytes g) {
       ++visited;
       visit(plan.addresses[index], *places[index], g);
     });

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "goruntime/goroutine_reader_batch.h"
 #include "goruntime/goroutine_reader_list.h"
 #include "process/memory.h"
 
@@ -74,6 +75,7 @@ class GoroutinePlaces {
 
   std::vector<Window> windows_;  // by address
   std::size_t size_ = 0;
+  ReadBuffer buffer_;
 };
 
 }  // namespace gotrace::goruntime

@@ -112,6 +112,7 @@ class GoroutineReader final : public Reader {
   std::vector<Job> jobs_;
   std::vector<process::Address> pcs_;
   std::vector<std::byte> stack_tops_;
+  ReadBuffer buffer_;
   UnwoundStack unwound_stack_{};
   // Used again and again, so that no goroutine costs an allocation:
   Record state_ = GoroutineState{};

@@ -51,14 +51,13 @@ Ranges leading_batch(Ranges ranges) {
   return ranges.first(count);
 }
 
-void run_batch(process::RemoteMemory& memory, const ReadPlan& plan, Ranges batch, std::vector<std::byte>& buffer,
+void run_batch(process::RemoteMemory& memory, const ReadPlan& plan, Ranges batch, ReadBuffer& buffer,
                const VisitStruct& visit) {
   std::uint64_t total = 0;
   for (const auto& range : batch) total += range.size;
-  if (buffer.size() < total) buffer.resize(static_cast<std::size_t>(total));
   std::vector<process::ReadRequest> requests;
   requests.reserve(batch.size());
-  std::span<std::byte> rest(buffer);
+  std::span<std::byte> rest = buffer.at_least(static_cast<std::size_t>(total));
   for (const auto& range : batch) {
     const auto size = static_cast<std::size_t>(range.size);
     requests.push_back({.address = range.begin, .into = rest.first(size)});
@@ -119,8 +118,20 @@ ReadPlan make_read_plan(std::vector<process::Address> addresses, std::vector<std
   return finish({.addresses = std::move(addresses), .order = {}, .ranges = {}, .sizes = std::move(sizes), .size = 0});
 }
 
+std::span<std::byte> ReadBuffer::at_least(std::size_t size) {
+  if (size_ < size) {
+    bytes_ = std::make_unique_for_overwrite<std::byte[]>(size);
+    size_ = size;
+  }
+  return std::span(bytes_.get(), size);
+}
+
 void run_read_plan(process::RemoteMemory& memory, const ReadPlan& plan, const VisitStruct& visit) {
-  std::vector<std::byte> buffer;
+  ReadBuffer buffer;
+  run_read_plan(memory, plan, buffer, visit);
+}
+
+void run_read_plan(process::RemoteMemory& memory, const ReadPlan& plan, ReadBuffer& buffer, const VisitStruct& visit) {
   Ranges rest(plan.ranges);
   while (!rest.empty()) {
     const Ranges batch = leading_batch(rest);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -32,10 +33,22 @@ struct ReadPlan {
 // The same with a size for each address, of at most 1 MiB.
 [[nodiscard]] ReadPlan make_read_plan(std::vector<process::Address> addresses, std::vector<std::uint32_t> sizes);
 
+// Bytes that are written before they are read: kept by who reads often, so that no read pays for fresh pages.
+class ReadBuffer {
+ public:
+  [[nodiscard]] std::span<std::byte> at_least(std::size_t size);
+
+ private:
+  std::unique_ptr<std::byte[]> bytes_;
+  std::size_t size_ = 0;
+};
+
 // Called with the index of the address and its bytes, which are valid during the call only.
 using VisitStruct = std::function<void(std::uint32_t index, Bytes bytes)>;
 
 // Visits what could be read, by rising address; what could not is not visited.
 void run_read_plan(process::RemoteMemory& memory, const ReadPlan& plan, const VisitStruct& visit);
+// The same by way of a buffer that is kept; `visit` must not use it.
+void run_read_plan(process::RemoteMemory& memory, const ReadPlan& plan, ReadBuffer& buffer, const VisitStruct& visit);
 
 }  // namespace gotrace::goruntime

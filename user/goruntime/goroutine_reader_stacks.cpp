@@ -40,12 +40,12 @@ void GoroutineReader::settle() {
 // Keeps what is true of it all the same.
 void GoroutineReader::give_up(Job& job) {
   constexpr std::size_t kTellingFrames = 2;
-  if (job.wait.torn) job.wait = WaitQuery{};
+  if (job.wait.torn) job.wait.forget();
   if (job.absent) return;
   if (job.changed || job.pc_count < kTellingFrames) {
     ++torn_stacks_.count;
     job.pc_count = 0;
-    job.wait = WaitQuery{};
+    job.wait.forget();
     return;
   }
   if (job.complete) {
@@ -77,7 +77,8 @@ void GoroutineReader::read_stacks(std::span<Job*> jobs) {
     sizes.push_back(size);
     owners.push_back(job);
   }
-  run_read_plan(memory_, make_read_plan(std::move(addresses), std::move(sizes)), [&](std::uint32_t index, Bytes stack) {
+  const auto plan = make_read_plan(std::move(addresses), std::move(sizes));
+  run_read_plan(memory_, plan, buffer_, [&](std::uint32_t index, Bytes stack) {
     unwind(*owners[index], stack);
     keep_stack_top(*owners[index], stack);
   });
@@ -106,26 +107,24 @@ void GoroutineReader::keep_stack_top(Job& job, Bytes stack) {
 }
 
 void GoroutineReader::read_wait_objects(std::span<Job*> jobs) {
-  std::vector<WaitQuery> queries;
-  std::vector<Job*> owners;
+  std::vector<WaitQuery*> queries;
   queries.reserve(jobs.size());
-  owners.reserve(jobs.size());
   for (Job* job : jobs) {
     const GView& view = job->view;
-    job->wait = WaitQuery{};
+    job->wait.forget();
     if (view.status != GoStatus::waiting) continue;
     const WaitClass wait = wait_class(view);
     if (wait == WaitClass::none || wait == WaitClass::coroutine) continue;
-    queries.push_back({.g = job->g,
-                       .waiting = view.waiting,
-                       .wait = wait,
-                       .stack = Bytes(stack_tops_).subspan(job->stack_at, job->stack_bytes),
-                       .stack_begin = view.stack_lo,
-                       .stack_end = view.stack_hi});
-    owners.push_back(job);
+    WaitQuery& query = job->wait;
+    query.g = job->g;
+    query.waiting = view.waiting;
+    query.wait = wait;
+    query.stack = Bytes(stack_tops_).subspan(job->stack_at, job->stack_bytes);
+    query.stack_begin = view.stack_lo;
+    query.stack_end = view.stack_hi;
+    queries.push_back(&query);
   }
   wait_objects_.read(queries);
-  for (std::size_t i = 0; i < owners.size(); ++i) owners[i]->wait = queries[i];
 }
 
 // Those whose answer is not trustworthy: they went on while they were read, or what was read contradicts itself.
@@ -135,7 +134,8 @@ std::vector<GoroutineReader::Job*> GoroutineReader::recheck(std::span<Job*> jobs
   for (const Job* job : jobs) addresses.push_back(job->g);
   std::vector<Job*> again;
   std::vector<bool> seen(jobs.size());
-  run_read_plan(memory_, make_read_plan(std::move(addresses), layout_.size()), [&](std::uint32_t index, Bytes bytes) {
+  const auto plan = make_read_plan(std::move(addresses), layout_.size());
+  run_read_plan(memory_, plan, buffer_, [&](std::uint32_t index, Bytes bytes) {
     Job& job = *jobs[index];
     seen[index] = true;
     const GView view = layout_.decode(bytes);
@@ -147,7 +147,7 @@ std::vector<GoroutineReader::Job*> GoroutineReader::recheck(std::span<Job*> jobs
     if ((same && !torn) || !view.exists()) return;
     if (!still && !same) {  // it runs now: there is no stack to read
       job.pc_count = 0;
-      job.wait = WaitQuery{};
+      job.wait.forget();
       if (view.status != GoStatus::copystack) return;
     }
     again.push_back(&job);

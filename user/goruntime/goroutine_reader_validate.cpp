@@ -99,7 +99,9 @@ std::string GoroutineReader::validate_wait_objects() {
       if (channel) queries.push_back({.g = some[index], .waiting = view.waiting, .wait = wait});
     });
     wait_objects_.begin_look();
-    wait_objects_.read(queries);
+    std::vector<WaitQuery*> asked;
+    for (WaitQuery& query : queries) asked.push_back(&query);
+    wait_objects_.read(asked);
     tried = queries.size();
     torn = static_cast<std::size_t>(std::ranges::count_if(queries, [](const WaitQuery& q) { return q.torn; }));
     if (torn * 2 <= tried) return {};

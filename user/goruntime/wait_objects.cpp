@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "goruntime/goroutine_reader_batch.h"
-
 namespace gotrace::goruntime {
 namespace {
 
@@ -67,14 +65,12 @@ std::string WaitObjects::why_unusable() const {
   return {};
 }
 
-void WaitObjects::read(std::span<WaitQuery> queries) {
-  for (WaitQuery& query : queries) {
-    query.objects.clear();
-    query.count = 0;
-    query.torn = false;
-    if (query.wait == WaitClass::nil_channel) {
-      query.objects.push_back({.kind = WaitKind::nil_channel});
-      query.count = 1;
+void WaitObjects::read(Queries queries) {
+  for (WaitQuery* query : queries) {
+    query->forget();
+    if (query->wait == WaitClass::nil_channel) {
+      query->objects.push_back({.kind = WaitKind::nil_channel});
+      query->count = 1;
     }
   }
   walk_channels(queries);
@@ -82,36 +78,36 @@ void WaitObjects::read(std::span<WaitQuery> queries) {
   describe_channels(queries);
 }
 
-void WaitObjects::walk_channels(std::span<WaitQuery> queries) {
+void WaitObjects::walk_channels(Queries queries) {
   std::vector<Link> links;
   for (std::uint32_t i = 0; i < queries.size(); ++i) {
-    const WaitQuery& query = queries[i];
+    const WaitQuery& query = *queries[i];
     const bool by_list =
         is_channel_wait(query.wait) || query.wait == WaitClass::semaphore || query.wait == WaitClass::condition;
     if (by_list && query.waiting != 0) links.push_back({i, query.waiting});
     if (!is_channel_wait(query.wait) || query.waiting != 0) continue;
     // A select on nil channels only has no list (runtime/select.go); chansend and chanrecv set it before they park.
     if (query.wait == WaitClass::select) {
-      queries[i].objects.push_back({.kind = WaitKind::nil_channel});
-      queries[i].count = 1;
+      queries[i]->objects.push_back({.kind = WaitKind::nil_channel});
+      queries[i]->count = 1;
     } else {
-      queries[i].torn = true;
+      queries[i]->torn = true;
     }
   }
   for (std::uint32_t depth = 0; depth < kMostCases && !links.empty(); ++depth) links = follow(queries, links, depth);
 }
 
 // Reads one sudog of each of `links`; returns the next ones.
-std::vector<WaitObjects::Link> WaitObjects::follow(std::span<WaitQuery> queries, const std::vector<Link>& links,
+std::vector<WaitObjects::Link> WaitObjects::follow(Queries queries, const std::vector<Link>& links,
                                                    std::uint32_t depth) {
   std::vector<process::Address> addresses;
   addresses.reserve(links.size());
   for (const Link& link : links) addresses.push_back(link.sudog);
   std::vector<bool> seen(links.size());
   std::vector<Link> next;
-  run_read_plan(memory_, make_read_plan(std::move(addresses), layout_.sudog.size),
+  run_read_plan(memory_, make_read_plan(std::move(addresses), layout_.sudog.size), buffer_,
                 [&](std::uint32_t index, Bytes sudog) {
-                  WaitQuery& query = queries[links[index].query];
+                  WaitQuery& query = *queries[links[index].query];
                   if (load_or_zero<std::uint64_t>(sudog, layout_.sudog.g.offset) != query.g) return;
                   seen[index] = true;
                   const bool channel = is_channel_wait(query.wait);
@@ -128,12 +124,12 @@ std::vector<WaitObjects::Link> WaitObjects::follow(std::span<WaitQuery> queries,
                   }
                 });
   for (std::size_t i = 0; i < links.size(); ++i) {
-    if (!seen[i]) queries[links[i].query].torn = true;
+    if (!seen[i]) queries[links[i].query]->torn = true;
   }
   return next;
 }
 
-void WaitObjects::describe_channels(std::span<WaitQuery> queries) {
+void WaitObjects::describe_channels(Queries queries) {
   struct Place {
     std::uint32_t query;
     std::uint32_t object;
@@ -141,23 +137,23 @@ void WaitObjects::describe_channels(std::span<WaitQuery> queries) {
   std::vector<Place> places;
   std::vector<process::Address> addresses;
   for (std::uint32_t i = 0; i < queries.size(); ++i) {
-    for (std::uint32_t j = 0; j < queries[i].objects.size(); ++j) {
-      if (queries[i].objects[j].kind != WaitKind::channel) continue;
+    for (std::uint32_t j = 0; j < queries[i]->objects.size(); ++j) {
+      if (queries[i]->objects[j].kind != WaitKind::channel) continue;
       places.push_back({i, j});
-      addresses.push_back(queries[i].objects[j].address);
+      addresses.push_back(queries[i]->objects[j].address);
     }
   }
   if (places.empty()) return;
   if (!layout_.hchan.timer.present() && !timers_known_) read_timer_channels();
   std::vector<bool> seen(places.size());
-  run_read_plan(memory_, make_read_plan(std::move(addresses), layout_.hchan.size),
+  run_read_plan(memory_, make_read_plan(std::move(addresses), layout_.hchan.size), buffer_,
                 [&](std::uint32_t index, Bytes channel) {
-                  WaitQuery& query = queries[places[index].query];
+                  WaitQuery& query = *queries[places[index].query];
                   seen[index] = true;
                   describe(query.objects[places[index].object], query.wait, channel);
                 });
   for (std::size_t i = 0; i < places.size(); ++i) {
-    if (!seen[i]) queries[places[i].query].torn = true;
+    if (!seen[i]) queries[places[i].query]->torn = true;
   }
 }
 
@@ -188,11 +184,11 @@ bool WaitObjects::may_be_sudog(const WaitQuery& query, std::uint64_t word) const
 // The stack's first bytes are the frames of gopark, goparkunlock, semacquire1 and their caller. semacquire1 keeps its
 // sudog in a local variable only (runtime/sema.go); it is on the stack, since no register survives a park. A stale one
 // is told by sudog.elem, which a release sets to nil.
-void WaitObjects::find_semaphores(std::span<WaitQuery> queries) {
+void WaitObjects::find_semaphores(Queries queries) {
   std::vector<std::uint32_t> owners;
   std::vector<process::Address> addresses;
   for (std::uint32_t i = 0; i < queries.size(); ++i) {
-    WaitQuery& query = queries[i];
+    WaitQuery& query = *queries[i];
     const bool semaphore = query.wait == WaitClass::semaphore;
     if ((!semaphore && query.wait != WaitClass::condition) || query.count != 0) continue;
     query.count = 1;
@@ -209,9 +205,9 @@ void WaitObjects::find_semaphores(std::span<WaitQuery> queries) {
     }
   }
   if (owners.empty()) return;
-  run_read_plan(memory_, make_read_plan(std::move(addresses), layout_.sudog.size),
+  run_read_plan(memory_, make_read_plan(std::move(addresses), layout_.sudog.size), buffer_,
                 [&](std::uint32_t index, Bytes sudog) {
-                  WaitQuery& query = queries[owners[index]];
+                  WaitQuery& query = *queries[owners[index]];
                   if (load_or_zero<std::uint64_t>(sudog, layout_.sudog.g.offset) != query.g) return;
                   if (load_or_zero<std::uint64_t>(sudog, channel_offset_) != 0) return;
                   const auto address = load_or_zero<std::uint64_t>(sudog, element_offset_);

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
 
 #include "base/byte_reader.h"
+#include "goruntime/goroutine_reader_batch.h"
 #include "goruntime/program.h"
 #include "records/record.h"
 
@@ -31,6 +33,12 @@ struct WaitQuery {
   WaitObjectList objects{};
   std::uint32_t count = 0;  // of all objects
   bool torn = false;        // what was read contradicts itself: the goroutine went on meanwhile
+
+  void forget() {  // the answers
+    objects.clear();
+    count = 0;
+    torn = false;
+  }
 };
 
 constexpr std::size_t kSemaphoreStackBytes = 1024;  // of WaitQuery::stack that are looked at
@@ -44,18 +52,19 @@ class WaitObjects {
   [[nodiscard]] std::string why_unusable() const;
   // Forgets what is only true for one look: which channels timers send to.
   void begin_look() { timers_known_ = false; }
-  void read(std::span<WaitQuery> queries);
+  void read(std::span<WaitQuery* const> queries);
 
  private:
   struct Link {  // one sudog to be read
     std::uint32_t query = 0;
     process::Address sudog = 0;
   };
-  void walk_channels(std::span<WaitQuery> queries);
-  std::vector<Link> follow(std::span<WaitQuery> queries, const std::vector<Link>& links, std::uint32_t depth);
-  void describe_channels(std::span<WaitQuery> queries);
+  using Queries = std::span<WaitQuery* const>;
+  void walk_channels(Queries queries);
+  std::vector<Link> follow(Queries queries, const std::vector<Link>& links, std::uint32_t depth);
+  void describe_channels(Queries queries);
   void describe(WaitObject& object, WaitClass wait, Bytes channel) const;
-  void find_semaphores(std::span<WaitQuery> queries);
+  void find_semaphores(Queries queries);
   [[nodiscard]] bool may_be_sudog(const WaitQuery& query, std::uint64_t word) const;
   void read_timer_channels();
   [[nodiscard]] std::vector<process::Address> timer_addresses() const;
@@ -68,6 +77,7 @@ class WaitObjects {
   std::vector<DataRange> data_;       // run-time
   bool timers_known_ = false;
   std::unordered_set<process::Address> timer_channels_;
+  ReadBuffer buffer_;
 };
 
 }  // namespace gotrace::goruntime

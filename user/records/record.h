@@ -164,6 +164,14 @@ class WaitObjectList {
   WaitObjectList(std::initializer_list<WaitObject> objects) {
     for (const WaitObject& object : objects) push_back(object);
   }
+  // Copies what there is, not what there might be.
+  WaitObjectList(const WaitObjectList& other) { *this = other; }
+  WaitObjectList& operator=(const WaitObjectList& other) {
+    if (this != &other) std::copy(other.begin(), other.end(), objects_.begin());
+    size_ = other.size_;
+    return *this;
+  }
+  ~WaitObjectList() = default;
   // More than kMost are not kept; GoroutineState::wait_object_count says how many there are.
   void push_back(const WaitObject& object) {
     if (size_ < kMost) objects_[size_++] = object;
