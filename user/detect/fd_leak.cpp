@@ -11,7 +11,8 @@
 namespace gotrace::detect {
 namespace {
 
-constexpr double kLeastGrowth = 10;     // files, during the window: fewer may be anything
+constexpr double kLeastGrowth = 10;  // files, during the window: fewer may be anything
+constexpr std::size_t kLeastPoints = 6;
 constexpr std::uint64_t kAtStart = 16;  // of a Go service that has just begun: logs, listeners, epoll
 
 constexpr std::array<std::string_view, 8> kOpeners = {
@@ -85,7 +86,7 @@ void add_opener(const model::Model& model, const Judgements& judgements, Finding
 
 std::vector<Finding> find_open_file_leaks(const model::Model& model, const Judgements& judgements) {
   const auto& series = model.resources().series(ResourceKind::open_files);
-  if (series.points.size() < 6) return {};
+  if (series.points.size() < kLeastPoints) return {};
   const auto total = total_steps(series);
   const auto settled = settled_steps(series);
   const bool each_known = series.complete;
@@ -93,8 +94,10 @@ std::vector<Finding> find_open_file_leaks(const model::Model& model, const Judge
   const auto& last = series.points.back();
   const double change = static_cast<double>(last.total) - static_cast<double>(series.points.front().total);
   if (growth.trend != Trend::growing || change < kLeastGrowth) return {};
-  // Both must say so: files that come faster than they go, and a number that rises.
-  if (each_known && (!old_ones_stay(settled) || judge_growth(total).rate.value <= 0)) return {};
+  // Both must say so: files that come faster than they go, and a number that rises to the end.
+  const Growth number = judge_growth(total);
+  const bool rises = number.rate.value > 0 && number.trend != Trend::plateaued;
+  if (each_known && (!old_ones_stay(settled) || !rises)) return {};
   Finding finding;
   finding.kind = "fd-leak";
   finding.title = "open files grow";
@@ -111,6 +114,7 @@ std::vector<Finding> find_open_file_leaks(const model::Model& model, const Judge
       judge_history(model, series.points.front().time_ns, static_cast<double>(first > kAtStart ? first - kAtStart : 0),
                     growth.rate.value, "Their number grew"),
       finding);
+  doubt_few_looks(series.points.size(), finding);
   add_opener(model, judgements, finding);
   name_resource_finding(model, "fd", finding);
   return {finding};

@@ -36,14 +36,14 @@ std::vector<Step> count_steps(const model::ResourceSeries& series, const std::ve
   return steps;
 }
 
-// What the first look saw settles at the second, and what came then at the third: counted from there.
+// What the first look saw settles at the second, and what came until the second at the third: counted from there.
 std::vector<Step> settled_steps(const model::ResourceSeries& series) {
   std::vector<Step> steps;
   const auto& points = series.points;
   for (std::size_t i = 2; i < points.size(); ++i) {
     const auto arrived = static_cast<double>(points[i].arrived);
     const auto left = static_cast<double>(points[i].left);
-    steps.push_back({seconds_between(points[i - 1].time_ns, points[i].time_ns), arrived - left, arrived + left});
+    steps.push_back({seconds_between(points[i - 2].time_ns, points[i - 1].time_ns), arrived - left, arrived + left});
   }
   return steps;
 }
@@ -81,6 +81,14 @@ void judge_verdict(const History& history, Finding& finding) {
         {"young-process", "The process is younger than 10 minutes; a longer look would be surer."});
   if (finding.verdict == Verdict::suspected)
     finding.not_known = "whether it goes on: look again in some minutes, or longer with --duration";
+}
+
+void doubt_few_looks(std::size_t looks, Finding& finding) {
+  constexpr std::size_t kEnough = 8;
+  if (looks >= kEnough || finding.verdict != Verdict::leaking) return;
+  finding.verdict = Verdict::suspected;
+  finding.confidence = Confidence::low;
+  finding.not_known = "whether it goes on: there was time for few looks only; look longer, --duration 1m";
 }
 
 std::string limit_text(std::uint64_t limit, std::uint64_t used, const Rate& rate, std::string_view what) {

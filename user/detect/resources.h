@@ -33,6 +33,9 @@ struct History {
 // `leaking` with history, `suspected` without; evidence, confidence and what is not known follow.
 void judge_verdict(const History& history, Finding& finding);
 
+// Between few looks a rise may have ended unseen, as that of a pool that fills up: `leaking` becomes `suspected`.
+void doubt_few_looks(std::size_t looks, Finding& finding);
+
 // "The limit is 1024: reached in about 3 min."; empty when there is no limit or none is in sight (30 days).
 [[nodiscard]] std::string limit_text(std::uint64_t limit, std::uint64_t used, const Rate& rate, std::string_view what);
 

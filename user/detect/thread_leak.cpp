@@ -100,6 +100,7 @@ std::vector<Finding> find_thread_leaks(const model::Model& model, const Judgemen
       judge_history(model, first.time_ns, static_cast<double>(first.total > kAtStart ? first.total - kAtStart : 0),
                     growth.rate.value, "Their number grew"),
       finding);
+  doubt_few_looks(threads.points.size(), finding);
   if (site != nullptr) finding.verdict = std::max(finding.verdict, site->site.verdict);
   if (finding.verdict >= Verdict::leaking) finding.not_known.clear();
   name_resource_finding(model, "th", finding);

@@ -30,6 +30,7 @@ Finding timer_finding(const model::Model& model, const model::ResourceSeries& ti
   judge_verdict(judge_history(model, timers.points.front().time_ns, static_cast<double>(first), growth.rate.value,
                               "Their number grew"),
                 finding);
+  doubt_few_looks(timers.points.size(), finding);
   return finding;
 }
 

@@ -55,7 +55,7 @@ class DeferReader final : public Reader {
 
   Look look(std::uint64_t now_ns) override {
     if (!usable() || !rest_.over(now_ns)) return Look::unavailable;
-    const std::uint64_t begin = monotonic_ns();
+    const std::uint64_t begin = thread_cpu_ns();
     const auto all = read_allgs(program_);
     if (!all) return program_.target().alive() ? Look::unavailable : Look::target_gone;
     for (auto& [goid, chain] : chains_) chain.seen = false;
@@ -68,7 +68,7 @@ class DeferReader final : public Reader {
       count_to_the_end(goroutine);
     }
     send(now_ns, all->size() <= kMostGoroutines);
-    rest_.begin(now_ns, monotonic_ns() - begin);
+    rest_.begin(now_ns, thread_cpu_ns() - begin);
     return Look::ok;
   }
 

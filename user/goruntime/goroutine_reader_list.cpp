@@ -15,6 +15,12 @@ struct SliceHeader {
   std::uint64_t length = 0;
 };
 
+std::uint64_t clock_ns(clockid_t clock) {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
 bool is_status(std::uint32_t value) { return value <= 11 && value != 5 && value != 7; }
 
 }  // namespace
@@ -96,10 +102,8 @@ std::optional<std::vector<process::Address>> read_allgs(const Program& program) 
   return std::move(all->addresses);
 }
 
-std::uint64_t monotonic_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
+std::uint64_t monotonic_ns() { return clock_ns(CLOCK_MONOTONIC); }
+
+std::uint64_t thread_cpu_ns() { return clock_ns(CLOCK_THREAD_CPUTIME_ID); }
 
 }  // namespace gotrace::goruntime

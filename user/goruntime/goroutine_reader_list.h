@@ -66,5 +66,6 @@ struct AllgsPart {
 
 // CLOCK_MONOTONIC.
 [[nodiscard]] std::uint64_t monotonic_ns();
+[[nodiscard]] std::uint64_t thread_cpu_ns();  // CLOCK_THREAD_CPUTIME_ID
 
 }  // namespace gotrace::goruntime

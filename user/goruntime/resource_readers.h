@@ -22,6 +22,7 @@ class Rest {
  public:
   static constexpr std::uint64_t kTimes = 100;  // at most 1 % of our time
   [[nodiscard]] bool over(std::uint64_t now_ns) const { return now_ns >= next_ns_; }
+  // `took_ns`: of CPU time.
   void begin(std::uint64_t now_ns, std::uint64_t took_ns) { next_ns_ = now_ns + kTimes * took_ns; }
 
  private:

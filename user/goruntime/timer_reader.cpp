@@ -32,7 +32,7 @@ class TimerReader final : public Reader {
 
   Look look(std::uint64_t now_ns) override {
     if (!usable() || !rest_.over(now_ns)) return Look::unavailable;
-    const std::uint64_t begin = monotonic_ns();
+    const std::uint64_t begin = thread_cpu_ns();
     const auto addresses = timer_addresses();
     if (!addresses) return program_.target().alive() ? Look::unavailable : Look::target_gone;
     now_ns_ = now_ns;
@@ -40,7 +40,7 @@ class TimerReader final : public Reader {
     functions_.clear();
     read_timers(*addresses);
     send(*addresses);
-    rest_.begin(now_ns, monotonic_ns() - begin);
+    rest_.begin(now_ns, thread_cpu_ns() - begin);
     return Look::ok;
   }
 

@@ -35,6 +35,8 @@ std::uint64_t own_cpu_ns() {
   return to_ns(usage.ru_utime) + to_ns(usage.ru_stime);
 }
 
+std::uint64_t thread_cpu_ns() { return static_cast<std::uint64_t>(read_clock(CLOCK_THREAD_CPUTIME_ID)); }
+
 std::uint64_t own_peak_rss_bytes() { return static_cast<std::uint64_t>(own_usage().ru_maxrss) * 1024; }
 
 }  // namespace gotrace::session

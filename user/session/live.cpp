@@ -173,18 +173,20 @@ void LiveSession::look_often(std::uint64_t now_ns) {
 }
 
 void LiveSession::look_at_goroutines(std::uint64_t now_ns) {
+  const std::uint64_t cpu_before = thread_cpu_ns();
   note(goroutines_->look(now_ns));
-  goroutine_schedule_.done(now_ns, monotonic_ns());
+  goroutine_schedule_.done(now_ns, monotonic_ns(), thread_cpu_ns() - cpu_before);
 }
 
 void LiveSession::look_slowly(std::uint64_t now_ns) {
   check_alive();
   if (gone_) return;
+  const std::uint64_t cpu_before = thread_cpu_ns();
   note(heap_profile_->look(now_ns));
   look_at_memory(now_ns);
   if (resources_) resources_->look(now_ns);
   if (probes_) probes_->report(now_ns);
-  slow_schedule_.done(now_ns, monotonic_ns());
+  slow_schedule_.done(now_ns, monotonic_ns(), thread_cpu_ns() - cpu_before);
 }
 
 void LiveSession::look_at_memory(std::uint64_t now_ns) {
@@ -244,8 +246,9 @@ bool LiveSession::trace_failed() {
 
 void LiveSession::show_interval(std::uint64_t now_ns) {
   if (!callbacks_.on_interval || !screen_schedule_.due(now_ns)) return;
+  const std::uint64_t cpu_before = thread_cpu_ns();
   callbacks_.on_interval(detect::analyze(hub_.model()));
-  screen_schedule_.done(now_ns, monotonic_ns());
+  screen_schedule_.done(now_ns, monotonic_ns(), thread_cpu_ns() - cpu_before);
 }
 
 Request LiveSession::wait_for_next(std::uint64_t now_ns) {

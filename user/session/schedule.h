@@ -17,16 +17,17 @@ struct CpuShares {
 
 class Schedule {
  public:
-  // At least `interval_ns` apart, and so that looks take at most `share` of the time (0 < share <= 1).
+  // At least `interval_ns` apart, and so that looks take at most `share` of one CPU (0 < share <= 1).
   Schedule(std::uint64_t interval_ns, double share) : interval_ns_(interval_ns), share_(share) {}
 
   [[nodiscard]] bool due(std::uint64_t now_ns) const { return now_ns >= next_ns_; }
   [[nodiscard]] std::uint64_t next_ns() const { return next_ns_; }
-  // The look that began at `begin_ns` ended at `end_ns`. Looks keep their beat; one that is late skips, never piles up.
-  void done(std::uint64_t begin_ns, std::uint64_t end_ns) {
+  // The look that began at `begin_ns` ended at `end_ns` and took `cpu_ns` of our CPU time: on a busy machine a look
+  // lasts long, but that is no reason to look less often. Looks keep their beat; one that is late skips, never piles
+  // up.
+  void done(std::uint64_t begin_ns, std::uint64_t end_ns, std::uint64_t cpu_ns) {
     const bool first = next_ns_ == 0;  // reads every name and stack for the first time: tells nothing of the next ones
-    const std::uint64_t took = !first && end_ns > begin_ns ? end_ns - begin_ns : 0;
-    const std::uint64_t step = std::max(interval_ns_, stretched(took));
+    const std::uint64_t step = std::max(interval_ns_, stretched(first ? 0 : cpu_ns));
     const bool on_beat = !first && begin_ns - next_ns_ < interval_ns_ / 2;
     next_ns_ = std::max((on_beat ? next_ns_ : begin_ns) + step, end_ns);
   }

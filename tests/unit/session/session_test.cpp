@@ -80,35 +80,43 @@ std::string recorded(const Directory& directory, bool end) {
 TEST_CASE("schedule: looks keep their beat") {
   Schedule schedule(kSecond, 0.05);
   CHECK(schedule.due(5));
-  schedule.done(10 * kSecond, 10 * kSecond + 1000);
+  schedule.done(10 * kSecond, 10 * kSecond + 1000, 1000);
   CHECK(schedule.next_ns() == 11 * kSecond);
   CHECK_FALSE(schedule.due(11 * kSecond - 1));
   // A little late: the beat stays.
-  schedule.done(11 * kSecond + kSecond / 10, 11 * kSecond + kSecond / 10 + 1000);
+  schedule.done(11 * kSecond + kSecond / 10, 11 * kSecond + kSecond / 10 + 1000, 1000);
   CHECK(schedule.next_ns() == 12 * kSecond);
   // Much too late: a new beat, nothing piles up.
-  schedule.done(20 * kSecond, 20 * kSecond + 1000);
+  schedule.done(20 * kSecond, 20 * kSecond + 1000, 1000);
   CHECK(schedule.next_ns() == 21 * kSecond);
 }
 
 TEST_CASE("schedule: a dear look stretches the interval, so that looks stay below 5 % of the time") {
   Schedule schedule(kSecond, 0.05);
-  schedule.done(10 * kSecond, 13 * kSecond);  // the first one reads all names: not what the next ones will cost
+  schedule.done(10 * kSecond, 13 * kSecond,
+                3 * kSecond);  // the first one reads all names: not what the next ones will cost
   CHECK(schedule.next_ns() == 13 * kSecond);
-  schedule.done(13 * kSecond, 13 * kSecond + kSecond / 10);
+  schedule.done(13 * kSecond, 13 * kSecond + kSecond / 10, kSecond / 10);
   CHECK(schedule.next_ns() == 15 * kSecond);
+}
+
+TEST_CASE("schedule: a look that lasts long because others use the CPU does not stretch the interval") {
+  Schedule schedule(kSecond, 0.01);
+  schedule.done(10 * kSecond, 10 * kSecond + 1000, 1000);
+  schedule.done(11 * kSecond, 11 * kSecond + kSecond / 10, kSecond / 1000);
+  CHECK(schedule.next_ns() == 12 * kSecond);
 }
 
 TEST_CASE("schedule: what --max-cpu allows decides how far looks are stretched") {
   for (const double share : {0.01, 0.05, 0.5}) {
     Schedule schedule(kSecond, share);
-    schedule.done(kSecond, kSecond);
+    schedule.done(kSecond, kSecond, 0);
     std::uint64_t now = 0;
     std::uint64_t looked = 0;
     constexpr std::uint64_t kCost = kSecond / 4;
     for (int i = 0; i < 50; ++i) {
       now = schedule.next_ns();
-      schedule.done(now, now + kCost);
+      schedule.done(now, now + kCost, kCost);
       looked += kCost;
     }
     CHECK(static_cast<double>(looked) / static_cast<double>(now) <= share * 1.02);
