@@ -132,6 +132,7 @@ struct Memory {
   std::optional<double> gc_cpu_fraction;
   std::optional<std::uint64_t> stacks_bytes;
   std::vector<std::uint64_t> heap_after_gc_bytes;  // a few, over the window, oldest first
+  std::optional<double> allocated_at_most;         // bytes per second, by all; known where no GC tells what stays of it
   std::optional<Rate> heap_growth;
   Trend heap_trend = Trend::unknown;
   std::optional<std::uint64_t> outside_heap_bytes;

@@ -115,6 +115,10 @@ void add_floors(const model::Model& model, const Judgements& judgements, Analysi
     const double watched = elapsed(blocks.front().begin_ns, blocks.back().end_ns);
     if (watched > 0) out.summary.floor_goroutines_per_second = kEventsToSee / watched;
   }
+  if (judgements.heap.basis == GrowthBasis::allocated) {
+    out.memory.allocated_at_most = judgements.heap.allocated_per_second;
+    out.summary.floor_heap_bytes_per_second = std::max(kMaterialBytesPerSecond, judgements.heap.allocated_per_second);
+  }
   if (judgements.heap.basis != GrowthBasis::gc_steps) return;
   // The noise of the whole live heap bounds what any size class can hide.
   const Rate& rate = judgements.heap.heap.rate;

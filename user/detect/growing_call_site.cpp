@@ -18,6 +18,7 @@ std::string basis_text(const HeapJudgement& heap, const SiteGrowth& site) {
     case GrowthBasis::profile:
       return "The program's own heap profile grew here.";
     case GrowthBasis::none:
+    case GrowthBasis::allocated:
       break;
   }
   return {};

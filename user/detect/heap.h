@@ -12,10 +12,11 @@
 namespace gotrace::detect {
 
 enum class GrowthBasis : std::uint8_t {
-  none,      // could not be judged
-  gc_steps,  // five GCs or more: the live heap after each
-  survival,  // fewer: allocation rate x what survives
-  profile,   // no counters: the runtime's heap profile alone
+  none,       // could not be judged
+  allocated,  // not one GC, or one, but nothing can grow by more than was allocated, and that was little
+  gc_steps,   // five GCs or more: the live heap after each
+  survival,   // fewer: allocation rate x what survives
+  profile,    // no counters: the runtime's heap profile alone
 };
 
 struct ClassGrowth {  // one size class; bytes
@@ -42,10 +43,11 @@ struct HeapJudgement {
   std::array<ClassGrowth, kSizeClasses> classes;
   Growth heap;  // of the whole live heap, bytes
   GrowthBasis basis = GrowthBasis::none;
-  std::uint32_t gcs = 0;          // completed during the window, with a known result
-  std::vector<SiteGrowth> sites;  // growing first, then by live bytes
-  bool sites_known = false;       // some source told who allocates
-  std::string why_not;            // when basis is none
+  std::uint32_t gcs = 0;            // completed during the window, with a known result
+  std::vector<SiteGrowth> sites;    // growing first, then by live bytes
+  bool sites_known = false;         // some source told who allocates
+  double allocated_per_second = 0;  // at most, by all; when basis is allocated
+  std::string why_not;              // when basis is none
 };
 
 [[nodiscard]] HeapJudgement judge_heap(const model::Model& model);

@@ -1,6 +1,7 @@
 // Growth of the size classes: the allocator's own counters after each GC, exact.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "detect/heap_parts.h"
 
@@ -118,6 +119,44 @@ Growth judge_whole_heap(const std::vector<model::GcPoint>& points, const std::ve
   return judge_steps(merge_steps(steps, 20));
 }
 
+// Less than what tells a leak from noise where collections are seen.
+constexpr double kLittleBytesPerSecond = 64 << 10;
+
+// By the allocator's own counters. What comes out of a span that a P holds is counted when the span is given back
+// (runtime/mcache.go, refill).
+double counted_per_second(const model::Model& model) {
+  const auto& heap = model.heap();
+  const auto& sizes = model.target()->size_classes;
+  const double watched = seconds(heap.first()->time_ns, heap.last()->time_ns);
+  double bytes = 0;
+  for (std::size_t i = 0; i < kSizeClasses && i < sizes.size(); ++i)
+    bytes += (allocated(*heap.last(), i) - allocated(*heap.first(), i)) * (i == 0 ? 1 : sizes[i]);
+  return watched > 0 ? bytes / watched : 0;
+}
+
+// Bytes a second that the program allocated at most, where every allocation was counted. The spans' samples (refill)
+// are in it as well, so it is up to twice the truth.
+std::optional<double> allocated_at_most(const model::Model& model) {
+  constexpr double kAllTheTime = 0.95;
+  for (const auto& [symbol, state] : model.probes()) {
+    if (state.name != "mallocs" || state.status != ProbeStatus::on || state.lost != 0 || state.attached_ns == 0)
+      continue;
+    if (static_cast<double>(state.attached_ns) < kAllTheTime * static_cast<double>(state.window_ns)) continue;
+    const double seen = model.heap().sampled_bytes() / (static_cast<double>(state.attached_ns) / 1e9);
+    return std::max(seen, counted_per_second(model));
+  }
+  return std::nullopt;
+}
+
+// Too few GCs to see what stays: can it be much?
+void judge_by_all_allocated(const model::Model& model, HeapJudgement& judgement) {
+  const auto most = allocated_at_most(model);
+  if (!most || *most > kLittleBytesPerSecond) return;
+  judgement.basis = GrowthBasis::allocated;
+  judgement.allocated_per_second = *most;
+  judgement.why_not.clear();
+}
+
 }  // namespace
 
 double live_bytes(const model::GcPoint& point, const std::vector<std::uint32_t>& sizes) {
@@ -137,7 +176,7 @@ void judge_classes(const model::Model& model, HeapJudgement& judgement) {
     judgement.why_not = model.target()->gogc_percent.value_or(100) < 0
                             ? "the garbage collector is off (GOGC=off), so nothing tells what is still in use"
                             : "no garbage collection was completed while we looked";
-    return;
+    return judge_by_all_allocated(model, judgement);
   }
   const auto& sizes = model.target()->size_classes;
   for (std::size_t i = 0; i < kSizeClasses; ++i) {
@@ -149,6 +188,7 @@ void judge_classes(const model::Model& model, HeapJudgement& judgement) {
   if (heap.points().size() > 1) return;
   judgement.basis = GrowthBasis::none;
   judgement.why_not = "only one garbage collection was completed while we looked";
+  judge_by_all_allocated(model, judgement);
 }
 
 }  // namespace gotrace::detect

@@ -137,6 +137,7 @@ void HeapTable::thin_points() {
 
 void HeapTable::apply(const AllocationSample& record) {
   ++samples_;
+  sampled_bytes_ += static_cast<double>(record.objects) * static_cast<double>(record.size);
   const auto site = intern_site(record.stack);
   if (!site || record.size_class >= kSizeClasses) return;
   SampleCount& count = sites_[*site].samples[record.size_class];

@@ -79,6 +79,8 @@ class HeapTable {
   [[nodiscard]] const std::optional<HeapProfile>& first_profile() const { return first_profile_; }
   [[nodiscard]] const std::vector<TrackedSample>& tracked() const { return tracked_; }
   [[nodiscard]] std::uint64_t samples() const { return samples_; }
+  // Of all samples, each for as many objects as it stands for.
+  [[nodiscard]] double sampled_bytes() const { return sampled_bytes_; }
   [[nodiscard]] std::uint64_t evicted() const { return evicted_; }
 
  private:
@@ -107,6 +109,7 @@ class HeapTable {
   std::unordered_map<std::uint64_t, std::size_t> tracked_by_id_;
   std::uint64_t profile_looks_ = 0;
   std::uint64_t samples_ = 0;
+  double sampled_bytes_ = 0;
   std::uint64_t evicted_ = 0;
 };
 

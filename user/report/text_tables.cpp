@@ -114,6 +114,9 @@ void print_trends(Page& page, const detect::Analysis& analysis) {
     trend_row(page, "heap after GC", byte_series(pick(memory.heap_after_gc_bytes, 3)),
               trend_and_floor(memory.heap_trend, floor));
   }
+  if (memory.allocated_at_most)
+    trend_row(page, "heap allocates", format_bytes(*memory.allocated_at_most) + "/s in all",
+              fmt::format("no leak above {}/s", format_bytes(summary.floor_heap_bytes_per_second.value_or(0))));
   if (memory.outside_heap_bytes)
     trend_row(page, "outside Go heap",
               "RES less heap: " + format_bytes(static_cast<double>(*memory.outside_heap_bytes)),

@@ -365,3 +365,59 @@ TEST_CASE("random walks, sawteeth and plateaus of the heap: at most one finding 
   }
   CHECK(findings <= 1);
 }
+
+namespace {
+
+// Ten seconds of a quiet program: so many objects of 1 KiB, not one GC.
+struct Quiet {
+  double objects = 100;
+  ProbeStatus status = ProbeStatus::on;
+  double attached_seconds = 10;
+  std::uint64_t lost = 0;
+};
+
+Analysis watch(const Quiet& quiet) {
+  Scenario s(100);
+  const StackId site = s.stack({s.location("main.handle", 5)});
+  for (int i = 0; i < 21; ++i) {
+    s.look();
+    s.send_counters();
+    s.sample(site, kClass, quiet.objects / 21 + 1);
+    s.pass(0.5);
+  }
+  ProbeState state;
+  state.name = "mallocs";
+  state.symbol = "runtime.mallocgc";
+  state.status = quiet.status;
+  state.attached_ns = static_cast<std::uint64_t>(quiet.attached_seconds * 1e9);
+  state.window_ns = 10'000'000'000;
+  state.lost = quiet.lost;
+  s.model.accept(state);
+  return analyze(s.model);
+}
+
+bool heap_is_checked(const Analysis& analysis) {
+  const auto& checked = analysis.summary.checked;
+  return std::find(checked.begin(), checked.end(), "heap-growth") != checked.end();
+}
+
+}  // namespace
+
+TEST_CASE("without a collection a heap can't grow by more than all that is allocated, where all of it was counted") {
+  const auto analysis = watch({});
+  CHECK(heap_is_checked(analysis));
+  REQUIRE(analysis.summary.floor_heap_bytes_per_second);
+  CHECK(*analysis.summary.floor_heap_bytes_per_second >= 100 * 1024 / 10);
+  CHECK(*analysis.summary.floor_heap_bytes_per_second < 2 * 100 * 1024 / 10);
+  CHECK(analysis.memory.allocated_at_most == analysis.summary.floor_heap_bytes_per_second);
+}
+
+TEST_CASE("without a collection nothing is said where much is allocated, or where not all of it was counted") {
+  const auto quiet = GENERATE(Quiet{.objects = 10000}, Quiet{.status = ProbeStatus::windowed},
+                              Quiet{.status = ProbeStatus::withheld, .attached_seconds = 0},
+                              Quiet{.attached_seconds = 8}, Quiet{.lost = 1});
+  const auto analysis = watch(quiet);
+  CHECK_FALSE(heap_is_checked(analysis));
+  CHECK_FALSE(analysis.summary.floor_heap_bytes_per_second);
+  CHECK_FALSE(analysis.memory.allocated_at_most);
+}
