@@ -24,6 +24,8 @@ CASES = {
     "defer_in_loop": Case("leakdefer", "deferred-in-loop"),
     "finalizer": Case("leakfinalizer", "finalizer-leak"),
     "stack_growth": Case("leakstack", "stack-growth"),
+    "substring": Case("leaksubstring", "retained-substring"),
+    "subslice": Case("leaksubslice", "retained-subslice"),
     "cleanup": Case("leakcleanup", "finalizer-leak", cells=[("1.27", "pie-stripped")]),
 }
 

@@ -101,6 +101,10 @@ void add_checks(const model::Model& model, const Judgements& judgements, Analysi
                : no_heap,
         judged ? "turn the program's own sampler on, a write of 8 bytes to its memory, undone at exit: --assist"
                : longer);
+  // Traces of before know nothing of such a search.
+  if (model.sources().contains("retention"))
+    check(out, "retention", model.retention().looks() > 0,
+          reason_of(out, "retention", "too little time for two searches of the heap"), longer);
   // One look at the mappings can't tell growth; none was asked for in traces of before.
   const bool mappings_seen = model.resources().series(ResourceKind::mappings).points.size() != 1;
   check(out, "outside-heap", model.memory().size() >= 5 && mappings_seen,

@@ -1,17 +1,16 @@
 #include "goruntime/holders_scan.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 
-#include "goruntime/goroutine_reader_batch.h"
+#include "goruntime/heap_spans.h"
 
 namespace gotrace::goruntime {
 namespace {
 
 constexpr std::uint64_t kPiece = 1ULL << 20;  // what is read at once
 constexpr std::size_t kPiecesPerBatch = 4;
-constexpr std::uint64_t kPage = 8192;
-constexpr std::uint64_t kMostSpans = 1U << 24;
 
 class Index {  // which objects an address lies in
  public:
@@ -90,23 +89,10 @@ bool search_references(process::RemoteMemory& memory, std::span<const MemoryRegi
 }
 
 std::optional<std::vector<SpanView>> scannable_spans(const Program& program) {
-  const auto& mheap = program.layout().mheap;
-  const auto heap = program.global("mheap_");
-  if (!heap || !mheap.allspans_array.present() || !mheap.allspans_len.present()) return std::nullopt;
-  auto& memory = program.target().memory();
-  const auto array = memory.value<process::Address>(*heap + mheap.allspans_array.offset);
-  const auto length = memory.value<std::uint64_t>(*heap + mheap.allspans_len.offset);
-  if (!array || !length || *length > kMostSpans) return std::nullopt;
-  std::vector<process::Address> addresses(static_cast<std::size_t>(*length));
-  if (!memory.read(*array, std::as_writable_bytes(std::span(addresses)))) return std::nullopt;
+  const auto all = HeapSpans::read(program);
+  if (!all) return std::nullopt;
   std::vector<SpanView> spans;
-  run_read_plan(
-      memory, make_read_plan(std::move(addresses), program.layout().mspan.size), [&](std::uint32_t, Bytes bytes) {
-        const SpanView span = decode_span(program.layout(), bytes);
-        const bool sane = span.in_use() && span.limit > span.base && span.limit - span.base <= span.pages * kPage;
-        if (sane && !span.noscan()) spans.push_back(span);
-      });
-  std::ranges::sort(spans, {}, &SpanView::base);
+  std::ranges::copy_if(all->all(), std::back_inserter(spans), [](const SpanView& span) { return !span.noscan(); });
   return spans;
 }
 

@@ -1,14 +1,11 @@
 #include "goruntime/object_lookup.h"
 
 #include "goruntime/goroutine_reader_list.h"
+#include "goruntime/heap_arenas.h"
 
 namespace gotrace::goruntime {
 namespace {
 
-constexpr std::uint64_t kPage = 8192;                        // runtime/sizeclasses.go, _PageSize
-constexpr std::uint64_t kArenaBytes = 64ULL << 20;           // linux/amd64: heapArenaBytes, arenaBaseOffset,
-constexpr std::uint64_t kArenaOffset = 0xffff800000000000U;  // arenaL1Bits = 0, arenaL2Bits = 22 (runtime/malloc.go)
-constexpr std::uint64_t kMostArenas = 1ULL << 22;
 constexpr std::uint8_t kSpanInUse = 1;  // mSpanInUse, runtime/mheap.go
 constexpr int kAttempts = 3;
 
@@ -22,9 +19,9 @@ std::uint64_t number(Bytes bytes, const Field& field) {
 
 bool SpanView::in_use() const {
   constexpr std::uint64_t kMostPages = 1ULL << 35;  // 48 bits of address space
-  return state == kSpanInUse && base != 0 && base % kPage == 0 && pages != 0 && pages < kMostPages &&
-         element_size != 0 && element_size <= pages * kPage && elements != 0 &&
-         elements <= pages * kPage / element_size;
+  return state == kSpanInUse && base != 0 && base % kHeapPage == 0 && pages != 0 && pages < kMostPages &&
+         element_size != 0 && element_size <= pages * kHeapPage && elements != 0 &&
+         elements <= pages * kHeapPage / element_size;
 }
 
 SpanView decode_span(const Layout& layout, Bytes bytes) {
@@ -37,9 +34,13 @@ SpanView decode_span(const Layout& layout, Bytes bytes) {
           .limit = number(bytes, span.limit),
           .alloc_bits = number(bytes, span.allocBits),
           .mark_bits = number(bytes, span.gcmarkBits),
+          .specials = number(bytes, span.specials),
+          .large_type = span.largeType.present() ? number(bytes, span.largeType) : 0,
           .sweepgen = static_cast<std::uint32_t>(number(bytes, span.sweepgen)),
           .span_class = load_or_zero<std::uint8_t>(bytes, span.spanclass.offset),
-          .state = load_or_zero<std::uint8_t>(bytes, span.state.offset)};
+          .state = load_or_zero<std::uint8_t>(bytes, span.state.offset),
+          .user_arena =
+              span.isUserArenaChunk.present() && load_or_zero<std::uint8_t>(bytes, span.isUserArenaChunk.offset) != 0};
 }
 
 HeapObjects::HeapObjects(const Program& program)
@@ -78,17 +79,15 @@ std::string HeapObjects::validate() {
 }
 
 std::optional<process::Address> HeapObjects::span_of(process::Address address) {
-  const std::uint64_t index = (address - kArenaOffset) / kArenaBytes;
+  const std::uint64_t index = arena_index(address);
   if (index >= kMostArenas) return std::nullopt;
   auto known = arenas_.find(index);
   if (known == arenas_.end()) {
-    const auto map = memory_.value<process::Address>(heap_ + layout_.mheap.arenas.offset);
-    if (!map || *map == 0) return std::nullopt;
-    const auto arena = memory_.value<process::Address>(*map + 8 * index);
-    if (!arena || *arena == 0) return std::nullopt;
+    const auto arena = heap_arena(program_, address);
+    if (!arena) return std::nullopt;
     known = arenas_.emplace(index, *arena).first;
   }
-  const std::uint64_t page = (address - kArenaOffset) % kArenaBytes / kPage;
+  const std::uint64_t page = offset_in_arena(address) / kHeapPage;
   const auto span = memory_.value<process::Address>(known->second + layout_.heapArena.spans.offset + 8 * page);
   return span && *span != 0 ? span : std::nullopt;
 }

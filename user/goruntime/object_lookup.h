@@ -19,11 +19,15 @@ struct SpanView {  // a runtime.mspan
   process::Address limit = 0;       // end of data
   process::Address alloc_bits = 0;  // one bit an element
   process::Address mark_bits = 0;
+  process::Address specials = 0;    // the first runtime.special; 0: none
+  process::Address large_type = 0;  // Go 1.22 and later, large objects only: their *_type
   std::uint32_t sweepgen = 0;
   std::uint8_t span_class = 0;
   std::uint8_t state = 0;
+  bool user_arena = false;            // a chunk of package arena: no object of its own
   [[nodiscard]] bool in_use() const;  // holds Go objects, and its numbers fit each other
   [[nodiscard]] bool noscan() const { return (span_class & 1) != 0; }
+  [[nodiscard]] bool large() const { return (span_class >> 1) == 0; }  // one object, of no size class
 };
 
 [[nodiscard]] SpanView decode_span(const Layout& layout, Bytes span);

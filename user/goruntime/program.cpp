@@ -13,6 +13,7 @@
 #include "goruntime/globals.h"
 #include "goruntime/module_data.h"
 #include "goruntime/pclntab.h"
+#include "goruntime/symbol_table.h"
 #include "goruntime/target_info.h"
 #include "process/elf_image.h"
 
@@ -94,6 +95,7 @@ class LiveProgram final : public Program {
   [[nodiscard]] std::optional<std::uint64_t> file_offset(std::uint64_t address) const override {
     return image_.file_offset(address);
   }
+  [[nodiscard]] std::string variable_name(std::uint64_t address) const override { return symbol_at(image_, address); }
   [[nodiscard]] const process::Target& target() const override { return target_; }
   [[nodiscard]] TargetInfo target_info() const override { return make_target_info(*this); }
 

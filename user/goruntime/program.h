@@ -61,6 +61,9 @@ class Program {
   [[nodiscard]] virtual std::optional<Bytes> code(const FunctionRange& function) const = 0;
   // Offset in the executable file of a link-time address; nullopt: not backed by the file.
   [[nodiscard]] virtual std::optional<std::uint64_t> file_offset(std::uint64_t address) const = 0;
+  // What the symbol table, where there is one, calls the package variable at a link-time address, and how far into it
+  // the address is: "main.cache", "main.server+0x18". Empty: not known.
+  [[nodiscard]] virtual std::string variable_name(std::uint64_t) const { return {}; }
   [[nodiscard]] virtual const process::Target& target() const = 0;
   // Fills everything that TargetInfo wants from the program and the process (procfs identity included).
   [[nodiscard]] virtual TargetInfo target_info() const = 0;

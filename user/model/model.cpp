@@ -95,6 +95,11 @@ void Model::apply_one(const ResourceLook& record) {
   saw(record.time_ns);
 }
 
+void Model::apply_one(const RetentionLook& record) {
+  retention_.apply(record);
+  saw(record.time_ns);
+}
+
 void Model::apply_one(const MemoryFigures& record) {
   resources_.apply(record, heap_.last());
   memory_.push_back(record);

@@ -10,6 +10,7 @@
 #include "model/goroutine_table.h"
 #include "model/heap_table.h"
 #include "model/resource_table.h"
+#include "model/retention_table.h"
 #include "model/symbols.h"
 #include "records/record.h"
 
@@ -42,6 +43,7 @@ class Model final : public RecordSink {
   [[nodiscard]] const std::optional<Overhead>& overhead() const { return overhead_; }
   [[nodiscard]] const std::vector<MemoryFigures>& memory() const { return memory_; }  // thinned out when many
   [[nodiscard]] const ResourceTable& resources() const { return resources_; }
+  [[nodiscard]] const RetentionTable& retention() const { return retention_; }
   [[nodiscard]] const std::vector<WaitObjectHolders>& holders() const { return holders_; }
   [[nodiscard]] std::uint64_t parks() const { return parks_; }
   [[nodiscard]] std::uint64_t births() const { return births_; }
@@ -75,6 +77,7 @@ class Model final : public RecordSink {
   void apply_one(const HeapCounters& record);
   void apply_one(const MemoryFigures& record);
   void apply_one(const ResourceLook& record);
+  void apply_one(const RetentionLook& record);
   void forget_stack(std::uint64_t goid);
   void saw(std::uint64_t time_ns) { latest_ns_ = time_ns > latest_ns_ ? time_ns : latest_ns_; }
 
@@ -92,6 +95,7 @@ class Model final : public RecordSink {
   std::optional<Overhead> overhead_;
   std::vector<MemoryFigures> memory_;
   ResourceTable resources_;
+  RetentionTable retention_;
   std::vector<WaitObjectHolders> holders_;
   std::uint64_t parks_ = 0, births_ = 0, ends_ = 0;
   std::uint64_t latest_ns_ = 0;

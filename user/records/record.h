@@ -409,10 +409,46 @@ struct ResourceLook {
   std::vector<ResourceCount> counts;
 };
 
+// ---------------------------------------------------------------- memory that a small reference keeps
+enum class RetentionKind : std::uint8_t {
+  substring,  // large objects without pointers, of which strings use a small part
+  subslice,   // the same with slices, or slices and strings
+};
+// Objects that are kept alike: by the same kind of holder and, where known, allocated at the same place.
+struct RetainedGroup {  // a part of a RetentionLook
+  RetentionKind kind = RetentionKind::substring;
+  bool spare = false;  // the unused rest is capacity of the slices: waste only if nothing is ever appended to them
+  StackId allocated_at = StackId::none;          // none: not known
+  LocationId holder_used_at = LocationId::none;  // code that uses the package variable they hang on; none: not known
+  std::string holder;                       // what refers to them, in words, from the root on; names only, no contents
+  std::uint64_t objects = 0;                // found unchanged by two searches at least
+  std::uint64_t bytes = 0;                  // of these
+  std::uint64_t used_bytes = 0;             // that strings and slices can reach, at most
+  std::uint64_t references = 0;             // strings and slices that refer to them
+  std::uint64_t smallest = 0, largest = 0;  // object, bytes
+  std::uint64_t example_bytes = 0, example_used = 0, example_references = 0;  // one of them
+  friend bool operator==(const RetainedGroup&, const RetainedGroup&) = default;
+};
+// One search of the memory that may hold pointers for what refers to large objects. Counted is only what an earlier
+// search had found the same, and what is known to be in use: it outlived a GC in between, or a package variable leads
+// to it.
+struct RetentionLook {
+  std::uint64_t time_ns = 0;
+  std::uint32_t searches = 0;  // so far
+  bool complete = true;        // everything that may hold pointers was read; else references may have been missed
+  std::uint64_t heap_bytes = 0;
+  std::uint64_t to_read_bytes = 0;  // may hold pointers
+  std::uint64_t read_bytes = 0;     // of these
+  std::uint64_t objects = 0;        // large ones that were looked for
+  std::uint64_t object_bytes = 0;
+  std::uint64_t cpu_ns = 0;           // of ours, for all searches so far
+  std::vector<RetainedGroup> groups;  // largest first
+};
+
 using Record = std::variant<LocationRecord, StackRecord, SessionStart, SessionEnd, TargetInfo, SourceState, Gap, Loss,
                             GoroutineState, GoroutinesGone, Snapshot, WaitObjectHolders, Birth, Park, End,
                             AllocationSample, AllocationFates, ProbeState, Overhead, HeapBucket, HeapProfile,
-                            HeapCounters, MemoryFigures, TargetWrite, ResourceLook, GoroutinesSeen>;
+                            HeapCounters, MemoryFigures, TargetWrite, ResourceLook, GoroutinesSeen, RetentionLook>;
 
 // Where records go: a recorder, the model, or both. Called from one thread.
 class RecordSink {

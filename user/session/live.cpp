@@ -10,6 +10,7 @@
 #include "goruntime/profile_switch.h"
 #include "goruntime/program.h"
 #include "goruntime/readers.h"
+#include "goruntime/retention_reader.h"
 #include "goruntime/symbolizer.h"
 #include "probe/probe_session.h"
 #include "process/memory_figures.h"
@@ -75,6 +76,7 @@ class LiveSession {
   goruntime::Symbolizer symbolizer_;
   std::unique_ptr<goruntime::Reader> goroutines_, heap_profile_, heap_counters_;
   std::unique_ptr<goruntime::ObjectLookup> objects_;
+  std::unique_ptr<goruntime::RetentionReader> retention_;
   std::unique_ptr<goruntime::ProfileSwitch> profile_switch_;  // null: nothing was written
   std::unique_ptr<ResourceLooks> resources_;
   std::unique_ptr<probe::ProbeSession> probes_;
@@ -119,6 +121,7 @@ void LiveSession::start_readers() {
   heap_profile_ = goruntime::make_heap_profile_reader(program_, symbolizer_, hub_, profile_switch_ != nullptr);
   heap_counters_ = goruntime::make_heap_counter_reader(program_, hub_);
   objects_ = goruntime::make_object_lookup(program_, hub_);
+  retention_ = goruntime::make_retention_reader(program_, symbolizer_, *objects_, hub_);
   resources_ = std::make_unique<ResourceLooks>(program_, symbolizer_, hub_);
 }
 
@@ -159,6 +162,7 @@ void LiveSession::look_around(std::uint64_t now_ns) {
   }
   if (!gone_ && goroutine_schedule_.due(now_ns)) look_at_goroutines(monotonic_ns());
   if (!gone_ && slow_schedule_.due(now_ns)) look_slowly(monotonic_ns());
+  if (!gone_ && retention_->due(now_ns)) note(retention_->look(monotonic_ns()));
 }
 
 void LiveSession::look_often(std::uint64_t now_ns) {

@@ -29,6 +29,8 @@ inline constexpr LimitKind kLast<LimitKind> = LimitKind::rlimit;
 template <>
 inline constexpr ResourceKind kLast<ResourceKind> = ResourceKind::finalizers;
 template <>
+inline constexpr RetentionKind kLast<RetentionKind> = RetentionKind::subslice;
+template <>
 inline constexpr WaitKind kLast<WaitKind> = WaitKind::condition;
 template <>
 inline constexpr WaitDirection kLast<WaitDirection> = WaitDirection::receive;

@@ -45,6 +45,13 @@ class IdTable {
     for (ResourceCount& count : record.counts) repair(count.location);
     return true;
   }
+  [[nodiscard]] bool admit(RetentionLook& record) {
+    for (RetainedGroup& group : record.groups) {
+      repair(group.allocated_at);
+      repair(group.holder_used_at);
+    }
+    return true;
+  }
   [[nodiscard]] static bool admit(const GoroutinesSeen& record) {
     return record.wait_since_ns.size() == record.goids.size() && record.stack_bytes.size() == record.goids.size();
   }

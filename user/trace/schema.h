@@ -345,4 +345,41 @@ struct Schema<ResourceLook> {
   }
 };
 
+template <>
+struct Schema<RetainedGroup> {
+  static void visit(auto& v, auto& r) {
+    v(1, r.kind);
+    v(2, r.spare);
+    v(3, r.allocated_at);
+    v(4, r.holder_used_at);
+    v(5, r.holder);
+    v(6, r.objects);
+    v(7, r.bytes);
+    v(8, r.used_bytes);
+    v(9, r.references);
+    v(10, r.smallest);
+    v(11, r.largest);
+    v(12, r.example_bytes);
+    v(13, r.example_used);
+    v(14, r.example_references);
+  }
+};
+
+template <>
+struct Schema<RetentionLook> {
+  static constexpr std::uint32_t number = 26;
+  static void visit(auto& v, auto& r) {
+    v(1, r.time_ns);
+    v(2, r.searches);
+    v(3, r.complete);
+    v(4, r.heap_bytes);
+    v(5, r.to_read_bytes);
+    v(6, r.read_bytes);
+    v(7, r.objects);
+    v(8, r.object_bytes);
+    v(9, r.cpu_ns);
+    v(10, r.groups);
+  }
+};
+
 }  // namespace gotrace::trace

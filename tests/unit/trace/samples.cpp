@@ -9,7 +9,7 @@ namespace gotrace::trace::test {
 namespace {
 
 // Adding an alternative to Record must lead here: add it to both lists below and to `Members` and change the number.
-static_assert(std::variant_size_v<Record> == 26);
+static_assert(std::variant_size_v<Record> == 27);
 
 constexpr std::uint64_t kHuge = std::numeric_limits<std::uint64_t>::max();
 
@@ -184,6 +184,11 @@ std::vector<Record> one_of_each() {
                                 974,
                                 false,
                                 {{"a", LocationId{1}, 975, kHuge}, {"", LocationId{}, 0, 1}}});
+  RetentionLook retention{990, 991, false, 992, 993, 994, 995, 996, 997, {}};
+  retention.groups = {{RetentionKind::subslice, true, StackId{1}, LocationId{1}, "main.cache", 1000, 1001, 1002, 1003,
+                       1004, 1005, 1006, 1007, kHuge},
+                      {}};
+  out.emplace_back(retention);
   out.emplace_back(SessionEnd{980, EndReason::target_exited, 981, 982});
   return out;
 }
@@ -236,6 +241,9 @@ std::vector<Record> one_of_each_empty() {
   ResourceLook resources;
   resources.complete = false;
   out.emplace_back(resources);
+  RetentionLook retention;
+  retention.complete = false;
+  out.emplace_back(retention);
   out.emplace_back(SessionEnd{});
   return out;
 }
@@ -378,6 +386,14 @@ class Text {
   void fields(const ResourceCount& r) { all(r, r.name, r.location, r.id, r.count); }
   void fields(const ResourceLook& r) {
     all(r, r.time_ns, r.kind, r.total, r.limit, r.arrived, r.left, r.complete, r.counts);
+  }
+  void fields(const RetainedGroup& r) {
+    all(r, r.kind, r.spare, r.allocated_at, r.holder_used_at, r.holder, r.objects, r.bytes, r.used_bytes, r.references,
+        r.smallest, r.largest, r.example_bytes, r.example_used, r.example_references);
+  }
+  void fields(const RetentionLook& r) {
+    all(r, r.time_ns, r.searches, r.complete, r.heap_bytes, r.to_read_bytes, r.read_bytes, r.objects, r.object_bytes,
+        r.cpu_ns, r.groups);
   }
 };
 

@@ -1,0 +1,154 @@
+// Large objects that small references keep: named where the waste matters and was seen twice, with the line that makes
+// them, and left alone where it may be something else.
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "detect/analyze.h"
+#include "scenario.h"
+
+using gotrace::test::Scenario;
+using namespace gotrace;
+using namespace gotrace::detect;
+
+namespace {
+
+constexpr std::uint64_t kMiB = 1U << 20;
+constexpr double kAge = 1000;
+
+RetainedGroup group_of(RetentionKind kind, std::uint64_t objects) {
+  RetainedGroup group;
+  group.kind = kind;
+  group.holder = "package variable main.cache";
+  group.objects = objects;
+  group.bytes = objects * kMiB;
+  group.used_bytes = objects * 50;
+  group.references = objects;
+  group.smallest = group.largest = group.example_bytes = kMiB;
+  group.example_used = 50;
+  group.example_references = 1;
+  return group;
+}
+
+RetentionLook look_of(int second, std::vector<RetainedGroup> groups) {
+  RetentionLook look;
+  look.time_ns = static_cast<std::uint64_t>((kAge + second) * 1e9);
+  look.searches = static_cast<std::uint32_t>(second + 1);
+  look.heap_bytes = 100 * kMiB;
+  look.to_read_bytes = look.read_bytes = 10 * kMiB;
+  look.groups = std::move(groups);
+  return look;
+}
+
+const Finding& only(const Analysis& analysis) {
+  REQUIRE(analysis.findings.size() == 1);
+  return analysis.findings[0];
+}
+
+std::string evidence(const Finding& finding, const std::string& code) {
+  const auto found = std::ranges::find(finding.evidence, code, &Evidence::code);
+  return found == finding.evidence.end() ? "" : found->text;
+}
+
+}  // namespace
+
+TEST_CASE("a short string that keeps much memory is suspected, and what holds it is named") {
+  Scenario s(kAge);
+  s.model.accept(look_of(1, {group_of(RetentionKind::substring, 5)}));
+  const auto analysis = analyze(s.model);
+  const Finding& finding = only(analysis);
+  CHECK(finding.kind == "retained-substring");
+  CHECK(finding.verdict == Verdict::suspected);
+  CHECK(finding.count == 5);
+  CHECK(finding.bytes == 5 * kMiB);
+  CHECK_FALSE(finding.where);
+  CHECK(evidence(finding, "small-part-used").starts_with("50 of 1,048,576 bytes are used by the 1 string that refers"));
+  CHECK(evidence(finding, "held-by").starts_with("5 objects are held by package variable main.cache -> string"));
+}
+
+TEST_CASE("objects that were sampled when they were made name their line, one finding for all holders") {
+  Scenario s(kAge);
+  const auto made = s.stack({s.location("main.load", 40), s.location("main.handle", 7)});
+  auto in_map = group_of(RetentionKind::subslice, 5);
+  auto in_channel = group_of(RetentionKind::subslice, 3);
+  in_map.allocated_at = in_channel.allocated_at = made;
+  in_channel.holder = "package variable main.queue";
+  s.model.accept(look_of(1, {in_map, in_channel}));
+  const auto analysis = analyze(s.model);
+  const Finding& finding = only(analysis);
+  CHECK(finding.kind == "retained-subslice");
+  REQUIRE(finding.where);
+  CHECK(finding.where->function == "main.load");
+  CHECK(finding.count == 8);
+}
+
+TEST_CASE("their number grows as it did all the time: leaking; from nothing: suspected") {
+  for (const bool all_the_time : {true, false}) {
+    Scenario s(kAge);
+    for (int i = 1; i < 14; ++i) {
+      const auto objects = static_cast<std::uint64_t>((all_the_time ? 2000 : 5) + 2 * i);
+      s.model.accept(look_of(i, {group_of(RetentionKind::substring, objects)}));
+    }
+    const auto analysis = analyze(s.model);
+    const Finding& finding = only(analysis);
+    CHECK(finding.trend == Trend::growing);
+    CHECK(finding.verdict == (all_the_time ? Verdict::leaking : Verdict::suspected));
+    REQUIRE(finding.growth);
+    CHECK(finding.growth->value == Approx(2.0 * kMiB).epsilon(0.05));
+  }
+}
+
+TEST_CASE("little waste, in bytes or as a share of the heap, is nobody's business") {
+  Scenario s(kAge);
+  auto small = group_of(RetentionKind::substring, 1);
+  small.bytes = small.smallest = small.largest = small.example_bytes = 900'000;
+  s.model.accept(look_of(1, {small}));
+  CHECK(analyze(s.model).findings.empty());
+  Scenario large(kAge);
+  auto look = look_of(1, {group_of(RetentionKind::substring, 5)});
+  look.heap_bytes = 1024 * kMiB;
+  large.model.accept(look);
+  CHECK(analyze(large.model).findings.empty());
+}
+
+TEST_CASE("capacity in reserve is waste only when it grows") {
+  auto reserve = group_of(RetentionKind::subslice, 50);
+  reserve.spare = true;
+  Scenario still(kAge);
+  for (int i = 1; i < 14; ++i) still.model.accept(look_of(i, {reserve}));
+  CHECK(analyze(still.model).findings.empty());
+  Scenario grows(kAge);
+  for (int i = 1; i < 14; ++i) {
+    reserve.objects = 50 + 2 * static_cast<std::uint64_t>(i);
+    grows.model.accept(look_of(i, {reserve}));
+  }
+  CHECK(only(analyze(grows.model)).kind == "retained-subslice");
+}
+
+TEST_CASE("where not all could be read, only many objects count, and confidence is low") {
+  Scenario few(kAge);
+  auto look = look_of(1, {group_of(RetentionKind::substring, 19)});
+  look.complete = false;
+  look.read_bytes = look.to_read_bytes / 2;
+  few.model.accept(look);
+  CHECK(analyze(few.model).findings.empty());
+  Scenario many(kAge);
+  look.groups = {group_of(RetentionKind::substring, 40)};
+  many.model.accept(look);
+  const auto analysis = analyze(many.model);
+  CHECK(only(analysis).confidence == Confidence::low);
+  CHECK(evidence(only(analysis), "part-read").find("50 %") != std::string::npos);
+  Scenario little(kAge);
+  look.read_bytes = look.to_read_bytes / 10;
+  little.model.accept(look);
+  CHECK(analyze(little.model).findings.empty());
+}
+
+TEST_CASE("a session that was to search and did not says so") {
+  Scenario s(kAge);
+  s.model.accept(SourceState{1, "retention", SourceStatus::off, "the process is short of memory", ""});
+  const auto analysis = analyze(s.model);
+  const auto& missing = analysis.summary.not_checked;
+  const auto found = std::ranges::find(missing, "retention", &NotChecked::check);
+  REQUIRE(found != missing.end());
+  CHECK(found->reason == "the process is short of memory");
+}

@@ -1,0 +1,276 @@
+#include "detect/retention.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/units.h"
+#include "detect/frames.h"
+#include "detect/resources.h"
+
+namespace gotrace::detect {
+namespace {
+
+constexpr std::uint64_t kLeastWaste = 1'000'000;     // bytes
+constexpr double kLeastShare = 0.02;                 // of the live heap
+constexpr std::uint64_t kLeastObjectsOfSample = 20;  // where not all memory was read
+constexpr double kLeastRead = 0.2;                   // of the memory that may hold pointers
+constexpr std::uint64_t kLeastGrowth = 10;           // objects, of what could be capacity in reserve
+constexpr std::size_t kMostHolders = 3;              // named
+
+struct Kept {  // groups of one place of allocation, or of one holder where that is not known
+  std::vector<RetainedGroup> groups;
+  std::vector<Frame> stack;  // of the allocation; empty: not known
+  std::uint64_t objects = 0, bytes = 0, used = 0, references = 0, smallest = 0, largest = 0;
+  bool spare = false;
+  [[nodiscard]] std::uint64_t waste() const { return bytes - std::min(bytes, used); }
+};
+
+// As the heap's call sites have it: without the runtime's own frames.
+std::vector<Frame> without_runtime(std::vector<Frame> frames) {
+  const auto first = std::ranges::find_if_not(frames, of_runtime);
+  frames.erase(frames.begin(), first);
+  return frames;
+}
+
+std::vector<Kept> gather(const model::Model& model, const RetentionLook& look, RetentionKind kind) {
+  std::map<std::string, Kept> places;
+  for (const RetainedGroup& group : look.groups) {
+    if (group.kind != kind || group.objects == 0) continue;
+    auto stack = without_runtime(model.symbols().expand(group.allocated_at));
+    const auto own = first_of_program(stack);
+    const std::string where = own ? fmt::format("{}\n{}", own->file, own->line) : fmt::format("{}", group.largest);
+    Kept& kept = places[(group.spare ? "spare\n" : "") + where];
+    if (kept.objects == 0) kept.smallest = group.smallest;
+    if (kept.stack.empty()) kept.stack = std::move(stack);
+    kept.spare = group.spare;
+    kept.objects += group.objects;
+    kept.bytes += group.bytes;
+    kept.used += group.used_bytes;
+    kept.references += group.references;
+    kept.smallest = std::min(kept.smallest, group.smallest);
+    kept.largest = std::max(kept.largest, group.largest);
+    kept.groups.push_back(group);
+  }
+  std::vector<Kept> all;
+  for (auto& [where, kept] : places) all.push_back(std::move(kept));
+  return all;
+}
+
+bool matters(const model::Model& model, const RetentionLook& look, const Kept& kept) {
+  const auto& heap = model.heap().last();
+  const double live = static_cast<double>(heap ? heap->heap_marked_bytes : look.heap_bytes);
+  if (kept.waste() < kLeastWaste || static_cast<double>(kept.waste()) < kLeastShare * live) return false;
+  if (look.complete) return true;
+  // References may have been missed; of so many objects not one of theirs was seen.
+  return kept.objects >= kLeastObjectsOfSample &&
+         static_cast<double>(look.read_bytes) >= kLeastRead * static_cast<double>(look.to_read_bytes);
+}
+
+// Sampled allocations of their size that were made at a call site while we looked.
+std::uint64_t such_samples(const model::AllocationSite& site, const Kept& kept) {
+  std::uint64_t hits = 0;
+  for (const auto& [size_class, count] : site.samples) {
+    const double size = count.objects > 0 ? count.bytes / count.objects : 0;
+    if (size >= static_cast<double>(kept.smallest) && size <= static_cast<double>(kept.largest)) hits += count.hits;
+  }
+  return hits;
+}
+
+bool same_line(const std::optional<Frame>& a, const std::optional<Frame>& b) {
+  return a && b && a->file == b->file && a->line == b->line;
+}
+
+struct Origin {  // where they are allocated
+  std::vector<Frame> stack;
+  const SiteGrowth* site = nullptr;   // null: the heap's call sites don't have it
+  std::uint64_t samples = 0, of = 0;  // by which it is known, where no object of theirs was sampled itself
+};
+
+const SiteGrowth* growth_at(const Judgements& judgements, const std::vector<Frame>& stack) {
+  const auto own = first_of_program(stack);
+  const SiteGrowth* found = nullptr;
+  for (const SiteGrowth& site : judgements.heap.sites) {
+    if (!same_line(first_of_program(site.call_site.stack), own)) continue;
+    if (found == nullptr || site.call_site.trend == Trend::growing) found = &site;
+    if (found->call_site.trend == Trend::growing) break;
+  }
+  return found;
+}
+
+// Known by a sample of theirs; else, while they become more, the line that makes most of the objects of that size.
+Origin origin_of(const model::Model& model, const Judgements& judgements, const Kept& kept, bool more) {
+  constexpr std::uint64_t kLeastSamples = 5;
+  if (!kept.stack.empty()) return {kept.stack, growth_at(judgements, kept.stack), 0, 0};
+  if (!more) return {};
+  std::map<std::pair<std::string, std::int32_t>, Origin> lines;
+  std::uint64_t all = 0;
+  for (const model::AllocationSite& site : model.heap().sites()) {
+    const std::uint64_t hits = such_samples(site, kept);
+    const auto own = hits > 0 ? first_of_program(site.stack) : std::nullopt;
+    if (!own) continue;
+    Origin& line = lines.try_emplace({own->file, own->line}, Origin{site.stack, nullptr, 0, 0}).first->second;
+    line.samples += hits;
+    all += hits;
+  }
+  for (auto& [line, origin] : lines) {
+    if (origin.samples < kLeastSamples || origin.samples * 3 < all * 2) continue;
+    origin.of = all;
+    origin.site = growth_at(judgements, origin.stack);
+    return origin;
+  }
+  return {};
+}
+
+// By its own number, look by look, where no call site tells.
+Growth growth_of_objects(const model::Model& model, const Kept& kept) {
+  std::map<std::uint64_t, std::uint64_t> totals;
+  for (const RetainedGroup& group : kept.groups)
+    for (const auto& point : model.retention().points(group)) totals[point.time_ns] += point.objects;
+  std::vector<Step> steps;
+  for (auto now = totals.begin(); now != totals.end(); ++now) {
+    if (now == totals.begin()) continue;
+    const auto before = std::prev(now);
+    const double change = static_cast<double>(now->second) - static_cast<double>(before->second);
+    steps.push_back({static_cast<double>(now->first - before->first) / 1e9, change, std::abs(change)});
+  }
+  return judge_growth(steps);
+}
+
+std::uint64_t grown_by(const model::Model& model, const Kept& kept) {
+  std::uint64_t sum = 0;
+  for (const RetainedGroup& group : kept.groups) {
+    const auto& points = model.retention().points(group);
+    if (!points.empty() && points.back().objects > points.front().objects)
+      sum += points.back().objects - points.front().objects;
+  }
+  return sum;
+}
+
+struct FirstSeen {
+  std::uint64_t time_ns = 0;
+  std::uint64_t objects = 0;
+};
+
+FirstSeen first_seen(const model::Model& model, const Kept& kept) {
+  FirstSeen first;
+  for (const RetainedGroup& group : kept.groups) {
+    const auto& points = model.retention().points(group);
+    if (points.empty()) continue;
+    first.objects += points.front().objects;
+    if (first.time_ns == 0 || points.front().time_ns < first.time_ns) first.time_ns = points.front().time_ns;
+  }
+  return first;
+}
+
+std::string plural(std::string_view word, std::uint64_t count) {
+  return fmt::format("{} {}{}", format_count(count), word, count == 1 ? "" : "s");
+}
+
+void add_evidence(const model::Model& model, const RetentionLook& look, const Kept& kept, const RetentionWords& words,
+                  Finding& finding) {
+  const RetainedGroup& example = kept.groups.front();
+  std::string text =
+      fmt::format("{} of {} bytes are used by the {} that {} to {}", format_count(example.example_used),
+                  format_count(example.example_bytes), plural(words.reference, example.example_references),
+                  example.example_references == 1 ? "refers" : "refer", kept.objects == 1 ? "it" : "the largest waste");
+  if (kept.objects > 1)
+    text += fmt::format("; all in all {} of {} in {} objects", format_bytes(static_cast<double>(kept.used)),
+                        format_bytes(static_cast<double>(kept.bytes)), format_count(kept.objects));
+  finding.evidence.push_back({"small-part-used", text + "."});
+  if (kept.spare)
+    finding.evidence.push_back({"spare-capacity",
+                                "The rest is capacity of these slices: waste unless more is appended to "
+                                "them. Their lengths did not change."});
+  std::size_t named = 0;
+  for (const RetainedGroup& group : kept.groups) {
+    if (group.holder.empty() || ++named > kMostHolders) continue;
+    std::string held =
+        fmt::format("{} by {} -> {}", plural("object", group.objects) + (group.objects == 1 ? " is held" : " are held"),
+                    group.holder, words.reference);
+    const auto& frames = model.symbols().frames(group.holder_used_at);
+    const auto user = first_of_program(frames);
+    if (user) held += fmt::format("; the variable is used by {}, {}", user->function, place(*user));
+    finding.evidence.push_back({"held-by", held + "."});
+  }
+  const double read =
+      look.to_read_bytes > 0 ? static_cast<double>(look.read_bytes) / static_cast<double>(look.to_read_bytes) : 0;
+  finding.evidence.push_back(
+      {look.complete ? "all-read" : "part-read",
+       fmt::format("{} searches; the last read {} of {} that may hold pointers{}.", look.searches,
+                   look.complete ? std::string("all") : fmt::format("{:.0f} %", 100 * read),
+                   format_bytes(static_cast<double>(look.to_read_bytes)),
+                   look.complete ? "" : ": other references may be in the rest")});
+}
+
+void judge(const model::Model& model, const SiteGrowth* site, const Kept& kept, Finding& finding) {
+  finding.verdict = Verdict::suspected;
+  finding.confidence = Confidence::medium;
+  if (site != nullptr && site->call_site.trend == Trend::growing) {
+    finding.trend = Trend::growing;
+    finding.verdict = std::max(Verdict::suspected, site->call_site.verdict);
+    finding.growth = site->call_site.growth_bytes;
+    if (!site->history.empty())
+      finding.evidence.push_back(
+          {site->history_agrees ? "history-agrees" : "history-differs", "By size now, " + site->history + "."});
+    return;
+  }
+  const Growth growth = growth_of_objects(model, kept);
+  finding.trend = growth.trend;
+  if (growth.trend != Trend::growing) return;
+  const double each = static_cast<double>(kept.bytes) / static_cast<double>(kept.objects);
+  finding.growth = Rate{growth.rate.value * each, growth.rate.low * each, growth.rate.high * each};
+  const FirstSeen first = first_seen(model, kept);
+  judge_verdict(
+      judge_history(model, first.time_ns, static_cast<double>(first.objects), growth.rate.value, "Their number grew"),
+      finding);
+}
+
+Finding finding_of(const model::Model& model, const Judgements& judgements, const RetentionLook& look, const Kept& kept,
+                   const RetentionWords& words) {
+  Finding finding;
+  finding.kind = words.name;
+  finding.title = words.title;
+  finding.count = kept.objects;
+  finding.bytes = kept.bytes;
+  finding.growth_unit = "bytes";
+  add_evidence(model, look, kept, words, finding);
+  const Origin origin = origin_of(model, judgements, kept, grown_by(model, kept) > 0);
+  judge(model, origin.site, kept, finding);
+  if (!look.complete) finding.confidence = Confidence::low;
+  finding.stack = origin.stack;
+  finding.where = first_of_program(finding.stack);
+  if (origin.site != nullptr) finding.site_ids.push_back(origin.site->call_site.id);
+  if (origin.of > 0)
+    finding.evidence.push_back(
+        {"allocated-here",
+         fmt::format("{} of {} sampled allocations of their size were made here.", origin.samples, origin.of)});
+  const auto user = first_of_program(model.symbols().frames(kept.groups.front().holder_used_at));
+  if (!finding.where)
+    finding.look_at =
+        user ? fmt::format("what {} ({}) keeps: where it was allocated is not known", user->function, place(*user))
+             : "what holds them: where they were allocated is not known";
+  finding.advice = kept.spare ? words.spare_advice : words.advice;
+  if (finding.verdict == Verdict::suspected)
+    finding.not_known = "whether the rest is used in a way that no pointer shows";
+  name_resource_finding(model, words.prefix, finding);
+  return finding;
+}
+
+}  // namespace
+
+std::vector<Finding> find_retained(const model::Model& model, const Judgements& judgements,
+                                   const RetentionWords& words) {
+  const auto& look = model.retention().last();
+  std::vector<Finding> findings;
+  if (!look) return findings;
+  for (Kept& kept : gather(model, *look, words.kind)) {
+    std::ranges::stable_sort(kept.groups, std::greater{}, &RetainedGroup::bytes);
+    const bool reserve = kept.spare && grown_by(model, kept) < kLeastGrowth;
+    if (matters(model, *look, kept) && !reserve) findings.push_back(finding_of(model, judgements, *look, kept, words));
+  }
+  return findings;
+}
+
+}  // namespace gotrace::detect

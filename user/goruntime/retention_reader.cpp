@@ -1,0 +1,385 @@
+#include "goruntime/retention_reader.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <unordered_map>
+
+#include "goruntime/allocation_stacks.h"
+#include "goruntime/goroutine_reader_list.h"
+#include "goruntime/holder_chain.h"
+#include "goruntime/holder_words.h"
+#include "goruntime/plain_types.h"
+#include "goruntime/retention_pass.h"
+#include "process/memory_figures.h"
+#include "process/memory_presence.h"
+
+namespace gotrace::goruntime {
+namespace {
+
+constexpr std::uint64_t kSliceBytes = 2U << 20;          // read before the clock is asked
+constexpr std::uint64_t kSliceNs = 15'000'000;           // of CPU time, of one look
+constexpr std::uint64_t kMostSearchNs = 1'000'000'000;   // of CPU time, of one search
+constexpr std::uint64_t kMostAtFirstNs = 2'000'000'000;  // of CPU time, of the searches that settle a suspicion
+constexpr std::uint64_t kFirstAfterNs = 300'000'000;     // what the session reads at its start comes first
+constexpr std::uint64_t kLeastRestNs = 500'000'000;
+constexpr std::uint64_t kRestAtFirst = 2;  // times what a search took
+constexpr std::uint64_t kRestLater = 100;
+constexpr std::size_t kMostSuspects = 20'000;  // the largest
+constexpr std::size_t kMostGroups = 16;
+constexpr std::size_t kMostChains = 8;
+
+std::uint64_t own_cpu_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+struct Suspect {
+  PartlyUsed found;
+  std::uint32_t searches = 0;    // in a row that found it the same
+  std::uint32_t generation = 0;  // the heap's sweepgen when it was first found
+  bool marked = false;           // outlived some GC
+  bool survived = false;         // a GC since it was found: somebody holds it
+  bool specials_read = false;
+  bool unfit = false;  // a finalizer or the like refers to it, or its strings are none: not judged
+  StackId allocated_at = StackId::none;
+};
+
+// What objects have in common that are kept alike.
+struct Likeness {
+  RetentionKind kind = RetentionKind::substring;
+  bool spare = false;
+  process::Address variable = 0;  // whose word refers to them; 0: an object does
+  std::uint64_t container_size = 0;
+  process::Address container_type = 0;
+  friend auto operator<=>(const Likeness&, const Likeness&) = default;
+};
+
+// No text has these: ASCII's control characters but white space, and what never is in UTF-8.
+bool is_control(std::byte byte) {
+  const auto c = static_cast<unsigned char>(byte);
+  const bool white = c >= '\t' && c <= '\r';
+  return (c < ' ' && !white) || c == 0x7f || c >= 0xf8 || c == 0xc0 || c == 0xc1;
+}
+
+Likeness likeness_of(const PartlyUsed& found) {
+  const bool slices = std::ranges::any_of(found.references, [](const auto& r) { return r.window.slice; });
+  const HeaderReference& first = found.references.front();
+  return {slices ? RetentionKind::subslice : RetentionKind::substring, found.used.use == ObjectUse::spare,
+          first.in_data ? first.place : 0, first.container_size, first.container_type};
+}
+
+struct Holding {  // of a likeness: found out once
+  HolderChain chain;
+  std::string words;
+  LocationId used_at = LocationId::none;
+};
+
+class LiveRetentionReader final : public RetentionReader {
+ public:
+  LiveRetentionReader(const Program& program, Symbolizer& symbolizer, ObjectLookup& objects, RecordSink& sink)
+      : program_(program),
+        symbolizer_(symbolizer),
+        objects_(objects),
+        sink_(sink),
+        maps_(program),
+        plain_types_(large_plain_types(program, RetentionPass::kLeastObject)) {
+    const std::uint64_t now = monotonic_ns();
+    next_ns_ = now + kFirstAfterNs;
+    send_state(now, objects.available() ? "" : "the heap's layout is not known, or does not fit this process");
+    usable_ = objects.available();
+  }
+
+  [[nodiscard]] bool due(std::uint64_t now_ns) const override {
+    return usable_ && (phase_ != Phase::resting || now_ns >= next_ns_);
+  }
+
+  Look look(std::uint64_t now_ns) override {
+    if (!due(now_ns)) return Look::unavailable;
+    const std::uint64_t begin = own_cpu_ns();
+    const Look result = work(now_ns, begin);
+    const std::uint64_t took = own_cpu_ns() - begin;
+    search_ns_ += took;
+    spent_ns_ += took;
+    if (phase_ == Phase::finished) finish(now_ns);
+    return result;
+  }
+
+ private:
+  enum class Phase : std::uint8_t { resting, searching, following, finished };
+
+  void send_state(std::uint64_t now_ns, const std::string& reason) {
+    const auto status = reason.empty() ? SourceStatus::on : SourceStatus::failed;
+    sink_.accept(SourceState{now_ns, "retention", status, reason, ""});
+  }
+
+  Look work(std::uint64_t now_ns, std::uint64_t begin) {
+    if (phase_ == Phase::resting && !start(now_ns)) {
+      return program_.target().alive() ? Look::unavailable : Look::target_gone;
+    }
+    if (phase_ == Phase::searching && search(begin)) judge();
+    if (phase_ == Phase::following) follow(begin);
+    return Look::ok;
+  }
+
+  // Reading is not free for a target that is short of memory: what is swapped out would come back.
+  bool start(std::uint64_t now_ns) {
+    const auto figures = process::read_memory_figures(program_.target(), now_ns);
+    const bool short_of_memory = figures && process::memory_is_short(*figures);
+    if (short_of_memory != told_short_) {
+      told_short_ = short_of_memory;
+      sink_.accept(SourceState{now_ns, "retention", short_of_memory ? SourceStatus::off : SourceStatus::on,
+                               short_of_memory ? "the process is short of memory: its heap is not read" : "", ""});
+    }
+    search_ns_ = 0;
+    generation_ = objects_.heap_sweepgen();
+    pass_ = short_of_memory || !generation_ ? nullptr : RetentionPass::begin(program_, maps_, plain_types_);
+    if (!pass_) {
+      next_ns_ = now_ns + kLeastRestNs;
+      return false;
+    }
+    phase_ = Phase::searching;
+    return true;
+  }
+
+  [[nodiscard]] bool slice_is_over(std::uint64_t begin) const { return own_cpu_ns() - begin >= kSliceNs; }
+
+  // True: this search is at its end.
+  bool search(std::uint64_t begin) {
+    while (pass_->step(kSliceBytes)) {
+      if (search_ns_ + (own_cpu_ns() - begin) >= kMostSearchNs) return true;
+      if (slice_is_over(begin)) return false;
+    }
+    return true;
+  }
+
+  void judge() {
+    ++searches_;
+    std::unordered_map<process::Address, Suspect> now;
+    for (PartlyUsed& found : pass_->partly_used(kMostSuspects)) {
+      const auto before = suspects_.find(found.base);
+      Suspect suspect =
+          before != suspects_.end() && same(before->second.found, found) ? std::move(before->second) : Suspect{};
+      suspect.found = std::move(found);
+      if (suspect.searches++ == 0) suspect.generation = *generation_;
+      const process::Address base = suspect.found.base;
+      now.emplace(base, std::move(suspect));
+    }
+    suspects_ = std::move(now);
+    for (auto& [base, suspect] : suspects_)
+      if (suspect.searches >= 2) look_closer(suspect);
+    begin_following();
+  }
+
+  // Part by part: what refers to it need not be the same in number, since more may be cut from it.
+  static bool same(const PartlyUsed& before, const PartlyUsed& now) {
+    if (before.size != now.size || before.used.use != now.used.use) return false;
+    return std::ranges::any_of(before.references, [&](const HeaderReference& old) {
+      return std::ranges::any_of(now.references, [&](const HeaderReference& one) { return one.same_as(old); });
+    });
+  }
+
+  void look_closer(Suspect& suspect) {
+    const auto object = objects_.find(suspect.found.base);
+    const bool holds =
+        object && object->allocated && object->base == suspect.found.base && object->size == suspect.found.size;
+    if (!holds) {
+      suspect.searches = 0;
+      return;
+    }
+    suspect.marked = object->marked;
+    if (object->marked && object->heap_sweepgen != suspect.generation) suspect.survived = true;
+    if (std::exchange(suspect.specials_read, true)) return;
+    const SpanView* span = pass_->spans().find(suspect.found.base);
+    if (span == nullptr) return;
+    const auto specials = read_specials(program_, symbolizer_, *span, suspect.found.base);
+    suspect.unfit = specials.use == SpecialUse::other || !strings_are_text(suspect.found);
+    suspect.allocated_at = specials.allocated_at;
+  }
+
+  // A pointer and a number make a string by their look only. Text is what is there, as a rule; a string of other bytes
+  // is not reported.
+  [[nodiscard]] bool strings_are_text(const PartlyUsed& found) const {
+    constexpr std::uint64_t kLooked = 64;  // bytes of each
+    for (const HeaderReference& reference : found.references) {
+      if (reference.window.slice) continue;
+      const auto bytes =
+          program_.target().memory().block(reference.pointer, std::min(reference.window.length, kLooked));
+      if (!bytes || std::ranges::any_of(*bytes, is_control)) return false;
+    }
+    return true;
+  }
+
+  // Of those kept alike one is followed up to its root.
+  void begin_following() {
+    std::map<Likeness, std::uint64_t> bytes;
+    for (const auto& [base, suspect] : suspects_)
+      if (suspect.searches >= 2) bytes[likeness_of(suspect.found)] += suspect.found.size;
+    chains_.clear();
+    followed_.clear();
+    for (const auto& [base, suspect] : suspects_) {
+      const Likeness like = likeness_of(suspect.found);
+      if (suspect.searches < 2 || holdings_.contains(like) || std::ranges::find(followed_, like) != followed_.end())
+        continue;
+      if (chains_.size() >= kMostChains) break;
+      const HeaderReference& first = suspect.found.references.front();
+      HolderChain chain;
+      if (first.in_data) {
+        chain.holders.push_back({Holder::Kind::variable, first.place, 0, 0});
+      } else {
+        chain.holders.push_back({Holder::Kind::object, first.container, first.container_size, first.container_type});
+      }
+      chains_.push_back(std::move(chain));
+      followed_.push_back(like);
+    }
+    follower_.reset();
+    phase_ = chains_.empty() ? Phase::finished : Phase::following;
+    if (phase_ == Phase::following)
+      follower_ = std::make_unique<HolderSearch>(program_, maps_, pass_->spans(), pass_->regions(), chains_);
+  }
+
+  void follow(std::uint64_t begin) {
+    while (!slice_is_over(begin)) {
+      const std::uint64_t spent = own_cpu_ns() - begin;
+      const bool enough = search_ns_ + spent >= kMostSearchNs || spent_ns_ + spent >= kMostAtFirstNs;
+      if (!enough && follower_->step(kSliceBytes)) continue;
+      phase_ = Phase::finished;
+      break;
+    }
+    if (phase_ != Phase::finished) return;
+    for (std::size_t i = 0; i < chains_.size(); ++i) {
+      Holding holding{std::move(chains_[i]), {}, LocationId::none};
+      const auto described = describe_holders(program_, symbolizer_, holding.chain);
+      holding.words = described.words;
+      holding.used_at = described.used_at;
+      holdings_.insert_or_assign(followed_[i], std::move(holding));
+    }
+  }
+
+  [[nodiscard]] bool is_held(const Suspect& suspect, const Likeness& like) const {
+    if (suspect.survived || !suspect.marked) return suspect.survived;
+    if (like.variable != 0) return true;
+    const auto holding = holdings_.find(like);
+    return holding != holdings_.end() && holding->second.chain.rooted();
+  }
+
+  void finish(std::uint64_t now_ns) {
+    if (searches_ >= 2) send(now_ns);
+    const bool suspicious = !suspects_.empty() && spent_ns_ < kMostAtFirstNs;
+    const bool at_first = searches_ < 2 || suspicious;
+    next_ns_ = now_ns + std::max(kLeastRestNs, (at_first ? kRestAtFirst : kRestLater) * search_ns_);
+    phase_ = Phase::resting;
+    follower_.reset();
+    pass_.reset();
+  }
+
+  using GroupKey = std::tuple<Likeness, StackId>;
+
+  void send(std::uint64_t now_ns) {
+    std::map<GroupKey, RetainedGroup> groups;
+    for (const auto& [base, suspect] : suspects_) {
+      if (suspect.searches < 2 || suspect.unfit) continue;
+      const Likeness like = likeness_of(suspect.found);
+      if (is_held(suspect, like)) add(suspect, like, groups[{like, suspect.allocated_at}]);
+    }
+    RetentionLook look;
+    look.time_ns = now_ns;
+    look.searches = searches_;
+    const PassFigures figures = pass_->figures();
+    look.complete = figures.complete;
+    look.heap_bytes = figures.heap_bytes;
+    look.to_read_bytes = figures.to_read_bytes;
+    look.read_bytes = figures.read_bytes;
+    look.objects = figures.candidates;
+    look.object_bytes = figures.candidate_bytes;
+    look.cpu_ns = spent_ns_;
+    look.groups = merged(groups);
+    sink_.accept(look);
+  }
+
+  void add(const Suspect& suspect, const Likeness& like, RetainedGroup& group) const {
+    const PartlyUsed& found = suspect.found;
+    if (group.objects == 0) {
+      group.kind = like.kind;
+      group.spare = like.spare;
+      group.allocated_at = suspect.allocated_at;
+      group.smallest = found.size;
+      if (const auto holding = holdings_.find(like); holding != holdings_.end()) {
+        group.holder = holding->second.words;
+        group.holder_used_at = holding->second.used_at;
+      }
+    }
+    ++group.objects;
+    group.bytes += found.size;
+    group.used_bytes += found.used.bytes;
+    group.references += found.references.size();
+    group.smallest = std::min(group.smallest, found.size);
+    group.largest = std::max(group.largest, found.size);
+    const auto rank = [](std::uint64_t bytes, std::uint64_t used) { return bytes - used; };
+    if (rank(found.size, found.used.bytes) <= rank(group.example_bytes, group.example_used)) return;
+    group.example_bytes = found.size;
+    group.example_used = found.used.bytes;
+    group.example_references = found.references.size();
+  }
+
+  // Not every object was sampled when it was made: those that were stand for those that are kept like them.
+  static std::vector<RetainedGroup> merged(const std::map<GroupKey, RetainedGroup>& groups) {
+    std::map<Likeness, std::vector<RetainedGroup>> alike;
+    for (const auto& [key, group] : groups) alike[std::get<0>(key)].push_back(group);
+    std::vector<RetainedGroup> result;
+    for (auto& [like, some] : alike) {
+      std::ranges::stable_sort(some, std::greater{},
+                               [](const auto& g) { return std::pair(g.allocated_at != StackId::none, g.bytes); });
+      if (some.size() > 1 && some.back().allocated_at == StackId::none) {
+        take_in(some.front(), some.back());
+        some.pop_back();
+      }
+      result.insert(result.end(), some.begin(), some.end());
+    }
+    std::ranges::stable_sort(result, std::greater{}, [](const auto& g) { return g.bytes - g.used_bytes; });
+    if (result.size() > kMostGroups) result.resize(kMostGroups);
+    return result;
+  }
+
+  static void take_in(RetainedGroup& into, const RetainedGroup& from) {
+    into.objects += from.objects;
+    into.bytes += from.bytes;
+    into.used_bytes += from.used_bytes;
+    into.references += from.references;
+    into.smallest = std::min(into.smallest, from.smallest);
+    into.largest = std::max(into.largest, from.largest);
+  }
+
+  const Program& program_;
+  Symbolizer& symbolizer_;
+  ObjectLookup& objects_;
+  RecordSink& sink_;
+  PointerMaps maps_;
+  std::vector<std::uint64_t> plain_types_;
+  bool usable_ = false;
+  bool told_short_ = false;
+  Phase phase_ = Phase::resting;
+  std::uint64_t next_ns_ = 0;
+  std::uint64_t search_ns_ = 0;  // CPU time, of this search
+  std::uint64_t spent_ns_ = 0;   // of all
+  std::uint32_t searches_ = 0;
+  std::optional<std::uint32_t> generation_;
+  std::unique_ptr<RetentionPass> pass_;
+  std::unique_ptr<HolderSearch> follower_;
+  std::vector<HolderChain> chains_;
+  std::vector<Likeness> followed_;
+  std::map<Likeness, Holding> holdings_;
+  std::unordered_map<process::Address, Suspect> suspects_;
+};
+
+}  // namespace
+
+std::unique_ptr<RetentionReader> make_retention_reader(const Program& program, Symbolizer& symbolizer,
+                                                       ObjectLookup& objects, RecordSink& sink) {
+  return std::make_unique<LiveRetentionReader>(program, symbolizer, objects, sink);
+}
+
+}  // namespace gotrace::goruntime

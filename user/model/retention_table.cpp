@@ -1,0 +1,38 @@
+#include "model/retention_table.h"
+
+namespace gotrace::model {
+namespace {
+
+RetentionTable::Key key_of(const RetainedGroup& group) {
+  return {group.kind, group.spare, group.allocated_at, group.holder};
+}
+
+}  // namespace
+
+void RetentionTable::apply(const RetentionLook& record) {
+  ++looks_;
+  last_ = record;
+  for (const RetainedGroup& group : record.groups) {
+    const Key key = key_of(group);
+    auto found = points_.find(key);
+    if (found == points_.end()) {
+      if (points_.size() >= kMostGroups) continue;
+      found = points_.emplace(key, std::vector<Point>()).first;
+    }
+    auto& points = found->second;
+    points.push_back({record.time_ns, group.objects});
+    if (points.size() <= kMostPoints) continue;
+    std::vector<Point> kept;
+    for (std::size_t i = 0; i < points.size(); ++i)
+      if (i % 2 == 0 || i + 1 == points.size()) kept.push_back(points[i]);
+    points = std::move(kept);
+  }
+}
+
+const std::vector<RetentionTable::Point>& RetentionTable::points(const RetainedGroup& group) const {
+  static const std::vector<Point> none;
+  const auto found = points_.find(key_of(group));
+  return found == points_.end() ? none : found->second;
+}
+
+}  // namespace gotrace::model

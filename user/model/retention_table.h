@@ -1,0 +1,40 @@
+// RetentionTable: what searches for large, little used objects found: the last one in full, the wasted bytes of those
+// before.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "records/record.h"
+
+namespace gotrace::model {
+
+class RetentionTable {
+ public:
+  static constexpr std::size_t kMostPoints = 128;
+  static constexpr std::size_t kMostGroups = 256;
+
+  struct Point {
+    std::uint64_t time_ns = 0;
+    std::uint64_t objects = 0;
+  };
+  using Key = std::tuple<RetentionKind, bool, StackId, std::string>;  // kind, spare, allocated_at, holder
+
+  void apply(const RetentionLook& record);
+  [[nodiscard]] const std::optional<RetentionLook>& last() const { return last_; }
+  [[nodiscard]] std::uint64_t looks() const { return looks_; }
+  // How the number of objects of a group went, look by look; of a group that was not always seen from its first look
+  // on.
+  [[nodiscard]] const std::vector<Point>& points(const RetainedGroup& group) const;
+
+ private:
+  std::optional<RetentionLook> last_;
+  std::uint64_t looks_ = 0;
+  std::map<Key, std::vector<Point>> points_;
+};
+
+}  // namespace gotrace::model
