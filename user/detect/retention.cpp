@@ -104,7 +104,7 @@ const SiteGrowth* growth_at(const Judgements& judgements, const std::vector<Fram
 
 // Known by a sample of theirs; else, while they become more, the line that makes most of the objects of that size.
 Origin origin_of(const model::Model& model, const Judgements& judgements, const Kept& kept, bool more) {
-  constexpr std::uint64_t kLeastSamples = 5;
+  constexpr std::uint64_t kLeastSamples = 3;
   if (!kept.stack.empty()) return {kept.stack, growth_at(judgements, kept.stack), 0, 0};
   if (!more) return {};
   std::map<std::pair<std::string, std::int32_t>, Origin> lines;
