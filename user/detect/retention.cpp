@@ -76,7 +76,9 @@ std::uint64_t such_samples(const model::AllocationSite& site, const Kept& kept) 
   std::uint64_t hits = 0;
   for (const auto& [size_class, count] : site.samples) {
     const double size = count.objects > 0 ? count.bytes / count.objects : 0;
-    if (size >= static_cast<double>(kept.smallest) && size <= static_cast<double>(kept.largest)) hits += count.hits;
+    constexpr double kRounding = 1.001;  // of the mean
+    if (size * kRounding >= static_cast<double>(kept.smallest) && size <= kRounding * static_cast<double>(kept.largest))
+      hits += count.hits;
   }
   return hits;
 }
