@@ -26,6 +26,7 @@ CASES = {
     "stack_growth": Case("leakstack", "stack-growth"),
     "substring": Case("leaksubstring", "retained-substring"),
     "subslice": Case("leaksubslice", "retained-subslice"),
+    "elements": Case("leakelements", "retained-elements"),
     "cleanup": Case("leakcleanup", "finalizer-leak", cells=[("1.27", "pie-stripped")]),
 }
 

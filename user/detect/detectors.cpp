@@ -8,6 +8,7 @@ const std::vector<Detector>& detectors() {
       find_growing_goroutines,   find_stuck_goroutines, find_growing_call_sites,  find_open_file_leaks,
       find_unexplained_resident, find_thread_leaks,     find_ticker_leaks,        find_deferred_in_loops,
       find_finalizer_leaks,      find_stack_growth,     find_retained_substrings, find_retained_subslices,
+      find_retained_elements,
   };
   return all;
 }

@@ -23,6 +23,7 @@ struct Kept {  // groups of one place of allocation, or of one holder where that
   std::vector<RetainedGroup> groups;
   std::vector<Frame> stack;  // of the allocation; empty: not known
   std::uint64_t objects = 0, bytes = 0, used = 0, references = 0, smallest = 0, largest = 0;
+  std::uint64_t pointers = 0, unused_pointers = 0;
   bool spare = false;
   [[nodiscard]] std::uint64_t waste() const { return bytes - std::min(bytes, used); }
 };
@@ -49,6 +50,8 @@ std::vector<Kept> gather(const model::Model& model, const RetentionLook& look, R
     kept.bytes += group.bytes;
     kept.used += group.used_bytes;
     kept.references += group.references;
+    kept.pointers += group.pointers;
+    kept.unused_pointers += group.unused_pointers;
     kept.smallest = std::min(kept.smallest, group.smallest);
     kept.largest = std::max(kept.largest, group.largest);
     kept.groups.push_back(group);
@@ -73,7 +76,9 @@ std::uint64_t such_samples(const model::AllocationSite& site, const Kept& kept) 
   std::uint64_t hits = 0;
   for (const auto& [size_class, count] : site.samples) {
     const double size = count.objects > 0 ? count.bytes / count.objects : 0;
-    if (size >= static_cast<double>(kept.smallest) && size <= static_cast<double>(kept.largest)) hits += count.hits;
+    constexpr double kRounding = 1.001;  // of the mean
+    if (size * kRounding >= static_cast<double>(kept.smallest) && size <= kRounding * static_cast<double>(kept.largest))
+      hits += count.hits;
   }
   return hits;
 }
@@ -101,7 +106,7 @@ const SiteGrowth* growth_at(const Judgements& judgements, const std::vector<Fram
 
 // Known by a sample of theirs; else, while they become more, the line that makes most of the objects of that size.
 Origin origin_of(const model::Model& model, const Judgements& judgements, const Kept& kept, bool more) {
-  constexpr std::uint64_t kLeastSamples = 5;
+  constexpr std::uint64_t kLeastSamples = 3;
   if (!kept.stack.empty()) return {kept.stack, growth_at(judgements, kept.stack), 0, 0};
   if (!more) return {};
   std::map<std::pair<std::string, std::int32_t>, Origin> lines;
@@ -168,8 +173,20 @@ std::string plural(std::string_view word, std::uint64_t count) {
   return fmt::format("{} {}{}", format_count(count), word, count == 1 ? "" : "s");
 }
 
-void add_evidence(const model::Model& model, const RetentionLook& look, const Kept& kept, const RetentionWords& words,
-                  Finding& finding) {
+void add_unused_pointers(const Kept& kept, Finding& finding) {
+  finding.evidence.push_back(
+      {"unused-pointers",
+       fmt::format("{} of {} pointers in {} lie outside of what slices of {} reach. What they point to, {}, is "
+                   "kept by them alone, by a sample of it.",
+                   format_count(kept.unused_pointers), format_count(kept.pointers), plural("array", kept.objects),
+                   kept.objects == 1 ? "it" : "them", format_bytes(static_cast<double>(kept.bytes)))});
+  if (kept.spare)
+    finding.evidence.push_back({"behind-length",
+                                "Most of them lie behind the length of a slice, within its capacity, "
+                                "and did not change: they go when something is appended."});
+}
+
+void add_used_part(const Kept& kept, const RetentionWords& words, Finding& finding) {
   const RetainedGroup& example = kept.groups.front();
   std::string text =
       fmt::format("{} of {} bytes are used by the {} that {} to {}", format_count(example.example_used),
@@ -183,6 +200,15 @@ void add_evidence(const model::Model& model, const RetentionLook& look, const Ke
     finding.evidence.push_back({"spare-capacity",
                                 "The rest is capacity of these slices: waste unless more is appended to "
                                 "them. Their lengths did not change."});
+}
+
+void add_evidence(const model::Model& model, const RetentionLook& look, const Kept& kept, const RetentionWords& words,
+                  Finding& finding) {
+  if (words.kind == RetentionKind::elements) {
+    add_unused_pointers(kept, finding);
+  } else {
+    add_used_part(kept, words, finding);
+  }
   std::size_t named = 0;
   for (const RetainedGroup& group : kept.groups) {
     if (group.holder.empty() || ++named > kMostHolders) continue;
@@ -267,7 +293,7 @@ std::vector<Finding> find_retained(const model::Model& model, const Judgements& 
   if (!look) return findings;
   for (Kept& kept : gather(model, *look, words.kind)) {
     std::ranges::stable_sort(kept.groups, std::greater{}, &RetainedGroup::bytes);
-    const bool reserve = kept.spare && grown_by(model, kept) < kLeastGrowth;
+    const bool reserve = kept.spare && words.kind != RetentionKind::elements && grown_by(model, kept) < kLeastGrowth;
     if (matters(model, *look, kept) && !reserve) findings.push_back(finding_of(model, judgements, *look, kept, words));
   }
   return findings;

@@ -69,7 +69,10 @@ std::optional<std::uint32_t> SearchTargets::add_object(const SpanView& span, std
 ReferenceSearch::ReferenceSearch(process::RemoteMemory& memory, const SearchTargets& targets,
                                  std::vector<SearchRegion> regions)
     : memory_(memory), targets_(targets), regions_(std::move(regions)), buffer_((kPiece + kBehind) * kPiecesPerBatch) {
-  for (const SearchRegion& region : regions_) total_ += region.size;
+  for (SearchRegion& region : regions_) {
+    region.size = region.size / 8 * 8;  // every piece begins at a word
+    total_ += region.size;
+  }
 }
 
 void ReferenceSearch::plan(std::uint64_t bytes) {

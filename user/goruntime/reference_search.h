@@ -49,7 +49,7 @@ class SearchTargets {
  private:
   static constexpr std::uint64_t kPage = 8192;
   static constexpr std::uint64_t kChunk = 64ULL << 20;
-  static constexpr std::uint64_t kWidest = 1ULL << 46;      // of all addresses together
+  static constexpr std::uint64_t kWidest = 1ULL << 47;      // of all addresses together
   using Pages = std::array<std::uint32_t, kChunk / kPage>;  // index into spans_, plus 1
   struct TargetSpan {
     process::Address base = 0;

@@ -10,29 +10,36 @@
 namespace gotrace::goruntime {
 namespace {
 
-constexpr std::uint16_t kMostReferences = 256;    // to one object; with more it counts as used
-constexpr std::size_t kMostListed = 1U << 20;     // references of all objects
-constexpr std::uint64_t kRegion = 4U << 20;       // of heap, at most: what is read in an order of its own
-constexpr std::uint64_t kMostStack = 1ULL << 30;  // runtime/proc.go, maxstacksize on 64 bits
+constexpr std::uint16_t kMostReferences = 256;       // to one object; with more it counts as used
+constexpr std::size_t kMostListed = 1U << 20;        // references of all objects
+constexpr std::uint64_t kRegion = 4U << 20;          // of heap, at most: what is read in an order of its own
+constexpr std::uint64_t kMostOfArrays = 256U << 20;  // bytes of arrays of pointers that are read in one search
+constexpr std::uint64_t kLeastUnused = 32;           // pointers of an array that no slice reaches
+constexpr std::uint64_t kLeastKept = 256U << 10;     // bytes that they point to
+constexpr std::uint64_t kMostStack = 1ULL << 30;     // runtime/proc.go, maxstacksize on 64 bits
 
 }  // namespace
 
 std::unique_ptr<RetentionPass> RetentionPass::begin(const Program& program, PointerMaps& maps,
-                                                    const std::vector<std::uint64_t>& plain_types) {
+                                                    const std::vector<std::uint64_t>& plain_types,
+                                                    std::vector<WatchedObject> watched) {
   auto spans = HeapSpans::read(program);
   if (!spans) return nullptr;
-  return std::unique_ptr<RetentionPass>(new RetentionPass(program, maps, plain_types, std::move(*spans)));
+  return std::unique_ptr<RetentionPass>(
+      new RetentionPass(program, maps, plain_types, std::move(*spans), std::move(watched)));
 }
 
 RetentionPass::RetentionPass(const Program& program, PointerMaps& maps, const std::vector<std::uint64_t>& plain_types,
-                             HeapSpans spans)
+                             HeapSpans spans, std::vector<WatchedObject> watched)
     : program_(program),
       maps_(maps),
       plain_types_(plain_types),
       memory_(program.target().memory()),
-      spans_(std::move(spans)) {
+      spans_(std::move(spans)),
+      watched_(std::move(watched)) {
   figures_.heap_bytes = spans_.bytes();
   add_targets();
+  add_watched();
   add_regions();
   search_ = std::make_unique<ReferenceSearch>(memory_, targets_, regions_);
 }
@@ -40,7 +47,7 @@ RetentionPass::RetentionPass(const Program& program, PointerMaps& maps, const st
 void RetentionPass::add_targets() {
   std::vector<const SpanView*> large;
   for (const SpanView& span : spans_.all())
-    if (span.noscan() && span.element_size >= kLeastObject && !span.user_arena) large.push_back(&span);
+    if (span.element_size >= kLeastObject && !span.user_arena) large.push_back(&span);
   std::ranges::stable_sort(large, std::greater{}, &SpanView::element_size);
   for (const SpanView* span : large) {
     const auto first = targets_.add_span(*span);
@@ -51,6 +58,16 @@ void RetentionPass::add_targets() {
     figures_.candidate_bytes += span->elements * span->element_size;
   }
   uses_.resize(targets_.size());
+}
+
+void RetentionPass::add_watched() {
+  for (std::size_t i = 0; i < watched_.size(); ++i) {
+    watched_[i].shared = true;  // until it is looked for
+    const SpanView* span = spans_.find(watched_[i].base);
+    const auto slot = span != nullptr ? slot_of(*span, watched_[i].base) : std::nullopt;
+    const auto target = slot ? targets_.add_object(*span, *slot) : std::nullopt;
+    if (target) watched_[i].shared = !watched_targets_.emplace(*target, i).second;
+  }
 }
 
 // The heap last: an object that moves from a stack or a package variable into it meanwhile is seen all the same. In no
@@ -146,7 +163,27 @@ bool RetentionPass::describe(const Reference& reference, const SpanView& target,
   return true;
 }
 
+void RetentionPass::visit_watched(const Reference& reference, WatchedObject& watched) {
+  if (watched.shared) return;
+  const SpanView* own = spans_.find(watched.base);
+  const bool in_itself = own != nullptr && reference.place - watched.base < own->element_size;
+  if (in_itself || reference.place - watched.array < watched.array_size) return;
+  std::optional<std::vector<bool>> pointers;
+  if (reference.region->kind == SearchRegion::Kind::data) pointers = maps_.data_words(reference.place, 1);
+  if (reference.region->kind == SearchRegion::Kind::heap) {
+    const SpanView* span = spans_.find(reference.place);
+    const auto slot = span != nullptr ? slot_of(*span, reference.place) : std::nullopt;
+    if (!slot || !is_allocated(*span, *slot)) return;
+    const process::Address object = span->base + *slot * span->element_size;
+    pointers = maps_.words(*span, object, (reference.place - object) / 8, 1);
+  }
+  watched.shared = !pointers || (*pointers)[0];
+}
+
 void RetentionPass::visit(const Reference& reference) {
+  if (const auto watched = watched_targets_.find(reference.target); watched != watched_targets_.end())
+    visit_watched(reference, watched_[watched->second]);
+  if (reference.target >= uses_.size()) return;
   TargetUse& use = uses_[reference.target];
   if (use.whole) return;
   const SpanView* target = spans_.find(reference.words[0]);
@@ -176,22 +213,37 @@ bool RetentionPass::step(std::uint64_t bytes) {
   return more;
 }
 
-std::vector<PartlyUsed> RetentionPass::partly_used(std::size_t most) const {
+// Of an array of pointers the pointers that no slice reaches decide.
+bool RetentionPass::is_partly_used(const SpanView& span, PartlyUsed& one) {
+  std::vector<Window> windows;
+  for (const HeaderReference& reference : one.references) windows.push_back(reference.window);
+  if (one.noscan) {
+    one.used = used_part(one.size, windows);
+    return one.used.use != ObjectUse::whole;
+  }
+  const bool known_type = !program_.layout().heapArena.bitmap.present();
+  const auto type = maps_.element_type(span, one.base);
+  const auto parts = known_type && !type ? std::nullopt : array_parts(one.size, windows, type);
+  if (!parts || arrays_read_ > kMostOfArrays) return false;
+  arrays_read_ += one.size;
+  one.stale = read_stale_elements(memory_, maps_, spans_, span, one.base, *parts);
+  return one.stale && one.stale->unused >= kLeastUnused && one.stale->kept_bytes >= kLeastKept;
+}
+
+std::vector<PartlyUsed> RetentionPass::partly_used(std::size_t most) {
   std::vector<PartlyUsed> found;
+  arrays_read_ = 0;
   for (std::size_t i = 0; i < bases_.size(); ++i) {
     const SpanView* span = spans_.find(bases_[i]);
     if (span == nullptr) continue;
     for (std::uint64_t slot = 0; slot < span->elements && found.size() < most; ++slot) {
       const TargetUse& use = uses_[first_target_[i] + static_cast<std::uint32_t>(slot)];
       if (use.whole || use.count == 0) continue;
-      PartlyUsed one{.base = span->base + slot * span->element_size, .size = span->element_size};
-      std::vector<Window> windows;
-      for (std::uint32_t at = use.first; at != kNoReference; at = references_[at].next) {
+      PartlyUsed one{
+          .base = span->base + slot * span->element_size, .size = span->element_size, .noscan = span->noscan()};
+      for (std::uint32_t at = use.first; at != kNoReference; at = references_[at].next)
         one.references.push_back(references_[at].reference);
-        windows.push_back(references_[at].reference.window);
-      }
-      one.used = used_part(one.size, windows);
-      if (one.used.use != ObjectUse::whole) found.push_back(std::move(one));
+      if (is_partly_used(*span, one)) found.push_back(std::move(one));
     }
   }
   return found;

@@ -6,12 +6,15 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "goruntime/object_windows.h"
 #include "goruntime/pointer_maps.h"
 #include "goruntime/program.h"
 #include "goruntime/reference_search.h"
+#include "goruntime/stale_elements.h"
 
 namespace gotrace::goruntime {
 
@@ -35,6 +38,15 @@ struct PartlyUsed {  // an object, as one pass found it
   bool noscan = true;
   UsedPart used{};
   std::vector<HeaderReference> references{};
+  std::optional<StaleElements> stale{};  // of an array of pointers; `used` is then of no meaning
+};
+
+// What unused pointers of an array, found in the search before, point to: does anything else?
+struct WatchedObject {
+  process::Address base = 0;
+  process::Address array = 0;
+  std::uint64_t array_size = 0;
+  bool shared = false;  // something else does, or may
 };
 
 struct PassFigures {
@@ -53,12 +65,14 @@ class RetentionPass {
   // `program` and `maps` must outlive it. Null: the heap can't be read. `plain_types`: sizes of types whose values
   // strings can't be told from (large_plain_types).
   [[nodiscard]] static std::unique_ptr<RetentionPass> begin(const Program& program, PointerMaps& maps,
-                                                            const std::vector<std::uint64_t>& plain_types);
+                                                            const std::vector<std::uint64_t>& plain_types,
+                                                            std::vector<WatchedObject> watched = {});
 
   // Reads up to `bytes` more; false when all was read.
   bool step(std::uint64_t bytes);
-  // Of what has been read so far: objects without pointers that are used in part, largest first, at most `most`.
-  [[nodiscard]] std::vector<PartlyUsed> partly_used(std::size_t most) const;
+  // Of what has been read so far: objects that are used in part, largest first, at most `most`.
+  [[nodiscard]] std::vector<PartlyUsed> partly_used(std::size_t most);
+  [[nodiscard]] const std::vector<WatchedObject>& watched() const { return watched_; }
   [[nodiscard]] PassFigures figures() const;
   [[nodiscard]] const HeapSpans& spans() const { return spans_; }
   // All that may hold pointers: package variables, stacks, spans with pointers.
@@ -77,11 +91,14 @@ class RetentionPass {
   static constexpr std::uint32_t kNoReference = 0xffffffff;
 
   RetentionPass(const Program& program, PointerMaps& maps, const std::vector<std::uint64_t>& plain_types,
-                HeapSpans spans);
+                HeapSpans spans, std::vector<WatchedObject> watched);
   void add_targets();
   void add_regions();
   void add_stacks();
+  void add_watched();
   void visit(const Reference& reference);
+  void visit_watched(const Reference& reference, WatchedObject& watched);
+  [[nodiscard]] bool is_partly_used(const SpanView& span, PartlyUsed& one);
   [[nodiscard]] bool describe(const Reference& reference, const SpanView& target, HeaderReference& out, bool& ignore);
   [[nodiscard]] bool is_string(const SpanView& target, const Window& window) const;
   [[nodiscard]] bool is_allocated(const SpanView& span, std::uint64_t slot);
@@ -93,8 +110,11 @@ class RetentionPass {
   process::RemoteMemory& memory_;
   HeapSpans spans_;
   SearchTargets targets_;
-  std::vector<TargetUse> uses_;              // by target
-  std::vector<process::Address> bases_;      // of spans whose objects are targets, and
+  std::vector<WatchedObject> watched_;
+  std::unordered_map<std::uint32_t, std::size_t> watched_targets_;  // target -> index into watched_
+  std::uint64_t arrays_read_ = 0;                                   // bytes
+  std::vector<TargetUse> uses_;                                     // by target
+  std::vector<process::Address> bases_;                             // of spans whose objects are targets, and
   std::vector<std::uint32_t> first_target_;  // the number of its first one; both in the order of addition
   std::vector<ListedReference> references_;
   std::vector<SearchRegion> regions_;

@@ -28,6 +28,9 @@ constexpr std::uint64_t kLeastRestNs = 500'000'000;
 constexpr std::uint64_t kRestAtFirst = 2;  // times what a search took
 constexpr std::uint64_t kRestLater = 100;
 constexpr std::size_t kMostSuspects = 20'000;  // the largest
+constexpr std::size_t kMostWatched = 4096;
+constexpr std::size_t kLeastWatched = 8;  // of each array
+constexpr std::uint32_t kLongSearches = 5;
 constexpr std::size_t kMostGroups = 16;
 constexpr std::size_t kMostChains = 8;
 
@@ -44,7 +47,8 @@ struct Suspect {
   bool marked = false;           // outlived some GC
   bool survived = false;         // a GC since it was found: somebody holds it
   bool specials_read = false;
-  bool unfit = false;  // a finalizer or the like refers to it, or its strings are none: not judged
+  std::uint64_t exclusive = 0, of = 0;  // of what an array's unused pointers point to: has no other reference
+  bool unfit = false;                   // a finalizer or the like refers to it, or its strings are none: not judged
   StackId allocated_at = StackId::none;
 };
 
@@ -66,8 +70,11 @@ bool is_control(std::byte byte) {
 }
 
 Likeness likeness_of(const PartlyUsed& found) {
-  const bool slices = std::ranges::any_of(found.references, [](const auto& r) { return r.window.slice; });
   const HeaderReference& first = found.references.front();
+  if (found.stale)
+    return {RetentionKind::elements, 2 * found.stale->beyond_length > found.stale->unused,
+            first.in_data ? first.place : 0, first.container_size, first.container_type};
+  const bool slices = std::ranges::any_of(found.references, [](const auto& r) { return r.window.slice; });
   return {slices ? RetentionKind::subslice : RetentionKind::substring, found.used.use == ObjectUse::spare,
           first.in_data ? first.place : 0, first.container_size, first.container_type};
 }
@@ -136,13 +143,38 @@ class LiveRetentionReader final : public RetentionReader {
     }
     search_ns_ = 0;
     generation_ = objects_.heap_sweepgen();
-    pass_ = short_of_memory || !generation_ ? nullptr : RetentionPass::begin(program_, maps_, plain_types_);
+    pass_ = short_of_memory || !generation_ ? nullptr : RetentionPass::begin(program_, maps_, plain_types_, to_watch());
     if (!pass_) {
       next_ns_ = now_ns + kLeastRestNs;
       return false;
     }
     phase_ = Phase::searching;
     return true;
+  }
+
+  // What the arrays found by the last search keep.
+  [[nodiscard]] std::vector<WatchedObject> to_watch() const {
+    std::vector<WatchedObject> watched;
+    const auto arrays = static_cast<std::size_t>(
+        std::ranges::count_if(suspects_, [](const auto& one) { return one.second.found.stale.has_value(); }));
+    const std::size_t each = std::max<std::size_t>(kLeastWatched, kMostWatched / std::max<std::size_t>(arrays, 1));
+    for (const auto& [base, suspect] : suspects_) {
+      if (!suspect.found.stale || watched.size() >= kMostWatched) continue;
+      const auto& sample = suspect.found.stale->sample;  // spread over the array
+      const std::size_t step = std::max<std::size_t>(1, sample.size() / each);
+      for (std::size_t i = 0; i < sample.size(); i += step)
+        watched.push_back({sample[i], base, suspect.found.size, false});
+    }
+    return watched;
+  }
+
+  void note_watched() {
+    for (const WatchedObject& object : pass_->watched()) {
+      const auto suspect = suspects_.find(object.array);
+      if (suspect == suspects_.end()) continue;
+      ++suspect->second.of;
+      if (!object.shared) ++suspect->second.exclusive;
+    }
   }
 
   [[nodiscard]] bool slice_is_over(std::uint64_t begin) const { return own_cpu_ns() - begin >= kSliceNs; }
@@ -169,6 +201,8 @@ class LiveRetentionReader final : public RetentionReader {
       now.emplace(base, std::move(suspect));
     }
     suspects_ = std::move(now);
+    for (auto& [base, suspect] : suspects_) suspect.of = suspect.exclusive = 0;
+    note_watched();
     for (auto& [base, suspect] : suspects_)
       if (suspect.searches >= 2) look_closer(suspect);
     begin_following();
@@ -177,9 +211,18 @@ class LiveRetentionReader final : public RetentionReader {
   // Part by part: what refers to it need not be the same in number, since more may be cut from it.
   static bool same(const PartlyUsed& before, const PartlyUsed& now) {
     if (before.size != now.size || before.used.use != now.used.use) return false;
+    if (before.stale && now.stale && !same_elements(*before.stale, *now.stale)) return false;
     return std::ranges::any_of(before.references, [&](const HeaderReference& old) {
       return std::ranges::any_of(now.references, [&](const HeaderReference& one) { return one.same_as(old); });
     });
+  }
+
+  // A queue goes on, and more may have become unused; what was must still be.
+  static bool same_elements(const StaleElements& before, const StaleElements& now) {
+    std::size_t again = 0;
+    for (const process::Address object : before.sample)
+      again += static_cast<std::size_t>(std::ranges::count(now.sample, object));
+    return again * 4 >= before.sample.size() * 3;
   }
 
   void look_closer(Suspect& suspect) {
@@ -259,6 +302,14 @@ class LiveRetentionReader final : public RetentionReader {
     }
   }
 
+  // Elements behind a slice's length may be overwritten any time: only those that lie there for long count. What they
+  // keep must be theirs alone, most of it.
+  [[nodiscard]] static bool keeps_for_long(const Suspect& suspect, const Likeness& like) {
+    if (like.kind != RetentionKind::elements) return suspect.searches >= 2;
+    return suspect.searches >= (like.spare ? kLongSearches : 2) && suspect.of > 0 &&
+           suspect.exclusive * 4 >= suspect.of * 3;
+  }
+
   [[nodiscard]] bool is_held(const Suspect& suspect, const Likeness& like) const {
     if (suspect.survived || !suspect.marked) return suspect.survived;
     if (like.variable != 0) return true;
@@ -281,8 +332,8 @@ class LiveRetentionReader final : public RetentionReader {
   void send(std::uint64_t now_ns) {
     std::map<GroupKey, RetainedGroup> groups;
     for (const auto& [base, suspect] : suspects_) {
-      if (suspect.searches < 2 || suspect.unfit) continue;
       const Likeness like = likeness_of(suspect.found);
+      if (suspect.unfit || !keeps_for_long(suspect, like)) continue;
       if (is_held(suspect, like)) add(suspect, like, groups[{like, suspect.allocated_at}]);
     }
     RetentionLook look;
@@ -312,15 +363,20 @@ class LiveRetentionReader final : public RetentionReader {
         group.holder_used_at = holding->second.used_at;
       }
     }
+    std::uint64_t bytes = found.size;
+    if (found.stale) {
+      bytes = found.stale->kept_bytes / suspect.of * suspect.exclusive;
+      group.pointers += found.stale->pointers;
+      group.unused_pointers += found.stale->unused;
+    }
     ++group.objects;
-    group.bytes += found.size;
+    group.bytes += bytes;
     group.used_bytes += found.used.bytes;
     group.references += found.references.size();
     group.smallest = std::min(group.smallest, found.size);
     group.largest = std::max(group.largest, found.size);
-    const auto rank = [](std::uint64_t bytes, std::uint64_t used) { return bytes - used; };
-    if (rank(found.size, found.used.bytes) <= rank(group.example_bytes, group.example_used)) return;
-    group.example_bytes = found.size;
+    if (bytes - found.used.bytes <= group.example_bytes - group.example_used) return;
+    group.example_bytes = bytes;
     group.example_used = found.used.bytes;
     group.example_references = found.references.size();
   }
@@ -349,6 +405,8 @@ class LiveRetentionReader final : public RetentionReader {
     into.bytes += from.bytes;
     into.used_bytes += from.used_bytes;
     into.references += from.references;
+    into.pointers += from.pointers;
+    into.unused_pointers += from.unused_pointers;
     into.smallest = std::min(into.smallest, from.smallest);
     into.largest = std::max(into.largest, from.largest);
   }

@@ -413,6 +413,7 @@ struct ResourceLook {
 enum class RetentionKind : std::uint8_t {
   substring,  // large objects without pointers, of which strings use a small part
   subslice,   // the same with slices, or slices and strings
+  elements,   // arrays of pointers of which slices use a part: the other pointers keep what they point to
 };
 // Objects that are kept alike: by the same kind of holder and, where known, allocated at the same place.
 struct RetainedGroup {  // a part of a RetentionLook
@@ -420,13 +421,14 @@ struct RetainedGroup {  // a part of a RetentionLook
   bool spare = false;  // the unused rest is capacity of the slices: waste only if nothing is ever appended to them
   StackId allocated_at = StackId::none;          // none: not known
   LocationId holder_used_at = LocationId::none;  // code that uses the package variable they hang on; none: not known
-  std::string holder;                       // what refers to them, in words, from the root on; names only, no contents
-  std::uint64_t objects = 0;                // found unchanged by two searches at least
-  std::uint64_t bytes = 0;                  // of these
-  std::uint64_t used_bytes = 0;             // that strings and slices can reach, at most
-  std::uint64_t references = 0;             // strings and slices that refer to them
-  std::uint64_t smallest = 0, largest = 0;  // object, bytes
+  std::string holder;            // what refers to them, in words, from the root on; names only, no contents
+  std::uint64_t objects = 0;     // found unchanged by two searches at least
+  std::uint64_t bytes = 0;       // of these; elements: of what only the unused pointers point to, by a sample of it
+  std::uint64_t used_bytes = 0;  // that strings and slices can reach, at most; elements: 0
+  std::uint64_t references = 0;  // strings and slices that refer to them
+  std::uint64_t smallest = 0, largest = 0;                                    // object, bytes
   std::uint64_t example_bytes = 0, example_used = 0, example_references = 0;  // one of them
+  std::uint64_t pointers = 0, unused_pointers = 0;  // elements: that are not nil in these arrays; outside of all slices
   friend bool operator==(const RetainedGroup&, const RetainedGroup&) = default;
 };
 // One search of the memory that may hold pointers for what refers to large objects. Counted is only what an earlier

@@ -29,7 +29,7 @@ inline constexpr LimitKind kLast<LimitKind> = LimitKind::rlimit;
 template <>
 inline constexpr ResourceKind kLast<ResourceKind> = ResourceKind::finalizers;
 template <>
-inline constexpr RetentionKind kLast<RetentionKind> = RetentionKind::subslice;
+inline constexpr RetentionKind kLast<RetentionKind> = RetentionKind::elements;
 template <>
 inline constexpr WaitKind kLast<WaitKind> = WaitKind::condition;
 template <>

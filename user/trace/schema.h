@@ -362,6 +362,8 @@ struct Schema<RetainedGroup> {
     v(12, r.example_bytes);
     v(13, r.example_used);
     v(14, r.example_references);
+    v(15, r.pointers);
+    v(16, r.unused_pointers);
   }
 };
 
