@@ -16,10 +16,9 @@ detect::Verdict least(FailOn fail_on) {
 
 // Whether a check that was not made could have led to a finding of this weight.
 bool matters(std::string_view check, FailOn fail_on) {
-  if (fail_on == FailOn::proved) return check == "retention";
-  // Being stuck without growing is never more than suspected from live sampling; retention is proof's business.
-  if (check == "goroutine-stuck") return fail_on == FailOn::suspected;
-  return check != "retention";
+  // Being stuck, or kept, without growing is never more than suspected from live sampling.
+  if (check == "goroutine-stuck" || check == "retention") return fail_on == FailOn::suspected;
+  return true;
 }
 
 }  // namespace
@@ -29,12 +28,11 @@ int judge(const detect::Analysis& analysis, FailOn fail_on) {
   const auto& findings = analysis.findings;
   if (std::any_of(findings.begin(), findings.end(), [&](const auto& found) { return found.verdict >= least(fail_on); }))
     return kFound;
+  // Nothing but a proof can say that nothing is provable.
+  if (fail_on == FailOn::proved) return kNotJudged;
   const auto& missing = analysis.summary.not_checked;
   if (std::any_of(missing.begin(), missing.end(), [&](const auto& check) { return matters(check.check, fail_on); }))
     return kNotJudged;
-  const auto& made = analysis.summary.checked;
-  // Nothing but a proof can say that nothing is provable.
-  if (fail_on == FailOn::proved && std::find(made.begin(), made.end(), "retention") == made.end()) return kNotJudged;
   return kDone;
 }
 

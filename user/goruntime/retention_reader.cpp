@@ -25,6 +25,7 @@ constexpr std::uint64_t kMostSearchNs = 1'000'000'000;   // of CPU time, of one 
 constexpr std::uint64_t kMostAtFirstNs = 2'000'000'000;  // of CPU time, of the searches that settle a suspicion
 constexpr std::uint64_t kFirstAfterNs = 300'000'000;     // what the session reads at its start comes first
 constexpr std::uint64_t kLeastRestNs = 500'000'000;
+constexpr std::uint64_t kRestWhileOffNs = 5'000'000'000;
 constexpr std::uint64_t kRestAtFirst = 2;  // times what a search took
 constexpr std::uint64_t kRestLater = 100;
 constexpr std::size_t kMostSuspects = 20'000;  // the largest
@@ -32,6 +33,8 @@ constexpr std::size_t kMostWatched = 4096;
 constexpr std::size_t kLeastWatched = 8;  // of each array
 constexpr std::uint32_t kLongSearches = 5;
 constexpr std::size_t kMostGroups = 16;
+// Stacks are searched first, and without them nothing can be said: of more goroutines they would take all our time.
+constexpr std::uint64_t kMostGoroutines = 200'000;
 constexpr std::size_t kMostChains = 8;
 
 std::uint64_t own_cpu_ns() {
@@ -132,24 +135,32 @@ class LiveRetentionReader final : public RetentionReader {
     return Look::ok;
   }
 
-  // Reading is not free for a target that is short of memory: what is swapped out would come back.
   bool start(std::uint64_t now_ns) {
-    const auto figures = process::read_memory_figures(program_.target(), now_ns);
-    const bool short_of_memory = figures && process::memory_is_short(*figures);
-    if (short_of_memory != told_short_) {
-      told_short_ = short_of_memory;
-      sink_.accept(SourceState{now_ns, "retention", short_of_memory ? SourceStatus::off : SourceStatus::on,
-                               short_of_memory ? "the process is short of memory: its heap is not read" : "", ""});
+    const std::string reason = why_not_now(now_ns);
+    if (reason != told_) {
+      told_ = reason;
+      const auto status = reason.empty() ? SourceStatus::on : SourceStatus::off;
+      sink_.accept(SourceState{now_ns, "retention", status, reason, ""});
     }
     search_ns_ = 0;
     generation_ = objects_.heap_sweepgen();
-    pass_ = short_of_memory || !generation_ ? nullptr : RetentionPass::begin(program_, maps_, plain_types_, to_watch());
+    pass_ = !reason.empty() || !generation_ ? nullptr : RetentionPass::begin(program_, maps_, plain_types_, to_watch());
     if (!pass_) {
-      next_ns_ = now_ns + kLeastRestNs;
+      next_ns_ = now_ns + (reason.empty() ? kLeastRestNs : kRestWhileOffNs);
       return false;
     }
     phase_ = Phase::searching;
     return true;
+  }
+
+  [[nodiscard]] std::string why_not_now(std::uint64_t now_ns) const {
+    // Reading is not free for a target that is short of memory: what is swapped out would come back.
+    const auto figures = process::read_memory_figures(program_.target(), now_ns);
+    if (figures && process::memory_is_short(*figures)) return "the process is short of memory: its heap is not read";
+    const auto goroutines = read_allgs(program_, 0, 0);
+    if (goroutines && goroutines->length > kMostGoroutines)
+      return "more than 200,000 goroutines: to search their stacks would take too long";
+    return {};
   }
 
   // What the arrays found by the last search keep.
@@ -418,7 +429,7 @@ class LiveRetentionReader final : public RetentionReader {
   PointerMaps maps_;
   std::vector<std::uint64_t> plain_types_;
   bool usable_ = false;
-  bool told_short_ = false;
+  std::string told_;  // why it was told that the heap is not searched
   Phase phase_ = Phase::resting;
   std::uint64_t next_ns_ = 0;
   std::uint64_t search_ns_ = 0;  // CPU time, of this search

@@ -103,6 +103,11 @@ TEST_CASE("option --fail-on: what could not be judged is 4, where it matters") {
   CHECK(judge(without("goroutine-stuck"), FailOn::suspected) == kNotJudged);
   CHECK(judge(without("goroutine-stuck"), FailOn::leaking) == kDone);
   CHECK(judge(without("retention"), FailOn::leaking) == kDone);
+  CHECK(judge(without("retention"), FailOn::suspected) == kNotJudged);
+  detect::Analysis healthy;
+  healthy.summary.checked = {"goroutine-growth", "retention"};
+  CHECK(judge(healthy, FailOn::proved) == kNotJudged);
+  CHECK(judge(healthy, FailOn::suspected) == kDone);
   CHECK(judge(detect::Analysis(), FailOn::proved) == kNotJudged);  // nothing live can prove
   auto met = with_finding(detect::Verdict::leaking);
   met.summary.not_checked = {{"heap-growth", "", ""}};
