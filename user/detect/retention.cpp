@@ -262,7 +262,9 @@ Finding finding_of(const model::Model& model, const Judgements& judgements, cons
   finding.bytes = kept.bytes;
   finding.growth_unit = "bytes";
   add_evidence(model, look, kept, words, finding);
-  const Origin origin = origin_of(model, judgements, kept, grown_by(model, kept) > 0);
+  const bool more =
+      grown_by(model, kept) > 0 || model.retention().more_of(kept.groups.front().kind, kept.spare, kept.largest) > 0;
+  const Origin origin = origin_of(model, judgements, kept, more);
   judge(model, origin.site, kept, finding);
   if (!look.complete) finding.confidence = Confidence::low;
   finding.stack = origin.stack;

@@ -12,6 +12,7 @@ RetentionTable::Key key_of(const RetainedGroup& group) {
 void RetentionTable::apply(const RetentionLook& record) {
   ++looks_;
   last_ = record;
+  count_sizes(record);
   for (const RetainedGroup& group : record.groups) {
     const Key key = key_of(group);
     auto found = points_.find(key);
@@ -27,6 +28,22 @@ void RetentionTable::apply(const RetentionLook& record) {
       if (i % 2 == 0 || i + 1 == points.size()) kept.push_back(points[i]);
     points = std::move(kept);
   }
+}
+
+void RetentionTable::count_sizes(const RetentionLook& record) {
+  std::map<Size, std::uint64_t> now;
+  for (const RetainedGroup& group : record.groups) now[{group.kind, group.spare, group.largest}] += group.objects;
+  for (auto& [size, total] : totals_) total.last = 0;
+  for (const auto& [size, objects] : now) {
+    if (totals_.size() >= kMostGroups && !totals_.contains(size)) continue;
+    totals_.try_emplace(size, Total{objects, 0}).first->second.last = objects;
+  }
+}
+
+std::uint64_t RetentionTable::more_of(RetentionKind kind, bool spare, std::uint64_t size) const {
+  const auto found = totals_.find({kind, spare, size});
+  if (found == totals_.end() || found->second.last < found->second.first) return 0;
+  return found->second.last - found->second.first;
 }
 
 const std::vector<RetentionTable::Point>& RetentionTable::points(const RetainedGroup& group) const {

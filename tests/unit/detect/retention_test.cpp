@@ -81,6 +81,22 @@ TEST_CASE("objects that were sampled when they were made name their line, one fi
   CHECK(finding.count == 8);
 }
 
+TEST_CASE("objects that become more in a map that grows name the line that makes such objects") {
+  for (const std::uint64_t later : {7U, 5U}) {
+    Scenario s(kAge);
+    const auto made = s.stack({s.location("main.load", 40)});
+    auto before = group_of(RetentionKind::subslice, 5);
+    before.holder = "package variable main.cache -> an object of 12288 bytes";
+    auto after = group_of(RetentionKind::subslice, later);
+    after.holder = "package variable main.cache -> an object of 24576 bytes";
+    s.model.accept(look_of(1, {before}));
+    for (int i = 0; i < 6; ++i) s.sample_large(made, kMiB);
+    s.model.accept(look_of(2, {after}));
+    const auto analysis = analyze(s.model);
+    CHECK(only(analysis).where.has_value() == (later > 5));
+  }
+}
+
 TEST_CASE("their number grows as it did all the time: leaking; from nothing: suspected") {
   for (const bool all_the_time : {true, false}) {
     Scenario s(kAge);
