@@ -167,6 +167,34 @@ TEST_CASE("sessions that rise faster and faster are suspected, not leaking") {
   CHECK(only_goroutine_finding(analyze(s.model))->verdict == Verdict::suspected);
 }
 
+TEST_CASE("a leak as fast as the floor that is printed is found 19 times of 20, one of half of it seldom") {
+  std::mt19937 random(3);
+  const auto share_found = [&random](double rate, double* floor) {
+    constexpr int kWindows = 400;
+    int found = 0;
+    for (int window = 0; window < kWindows; ++window) {
+      Scenario s(100);
+      const Places p(s);
+      std::poisson_distribution<int> before(100 * rate);
+      std::poisson_distribution<int> some(rate / 2);
+      for (int i = before(random); i > 0; --i) s.start(p.created, p.parked, p.reason, 0xc000);
+      for (int look = 0; look < 21; ++look) {
+        s.look();
+        s.pass(0.5);
+        for (int i = some(random); i > 0; --i) s.start(p.created, p.parked, p.reason, 0xc000);
+      }
+      const auto analysis = analyze(s.model);
+      found += analysis.findings.empty() ? 0 : 1;
+      if (floor != nullptr) *floor = *analysis.summary.floor_goroutines_per_second;
+    }
+    return static_cast<double>(found) / kWindows;
+  };
+  double floor = 0;
+  static_cast<void>(share_found(1, &floor));
+  CHECK(share_found(floor, nullptr) >= 0.95);
+  CHECK(share_found(floor / 2, nullptr) < 0.5);
+}
+
 TEST_CASE("requests that come and go do not hide a slow leak") {
   Scenario s(60);
   const Places p(s);
