@@ -36,7 +36,7 @@ std::vector<std::uint64_t> large_plain_types(const Program& program, std::uint64
       sizes.push_back(size);
   }
   std::ranges::sort(sizes);
-  sizes.erase(std::ranges::unique(sizes).begin(), sizes.end());
+  sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
   return sizes;
 }
 
