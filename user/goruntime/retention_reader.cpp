@@ -1,7 +1,5 @@
 #include "goruntime/retention_reader.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <map>
 #include <tuple>
@@ -36,12 +34,6 @@ constexpr std::size_t kMostGroups = 16;
 // Stacks are searched first, and without them nothing can be said: of more goroutines they would take all our time.
 constexpr std::uint64_t kMostGoroutines = 200'000;
 constexpr std::size_t kMostChains = 8;
-
-std::uint64_t own_cpu_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 struct Suspect {
   PartlyUsed found;
@@ -109,9 +101,9 @@ class LiveRetentionReader final : public RetentionReader {
 
   Look look(std::uint64_t now_ns) override {
     if (!due(now_ns)) return Look::unavailable;
-    const std::uint64_t begin = own_cpu_ns();
+    const std::uint64_t begin = thread_cpu_ns();
     const Look result = work(now_ns, begin);
-    const std::uint64_t took = own_cpu_ns() - begin;
+    const std::uint64_t took = thread_cpu_ns() - begin;
     search_ns_ += took;
     spent_ns_ += took;
     if (phase_ == Phase::finished) finish(now_ns);
@@ -188,12 +180,12 @@ class LiveRetentionReader final : public RetentionReader {
     }
   }
 
-  [[nodiscard]] bool slice_is_over(std::uint64_t begin) const { return own_cpu_ns() - begin >= kSliceNs; }
+  [[nodiscard]] bool slice_is_over(std::uint64_t begin) const { return thread_cpu_ns() - begin >= kSliceNs; }
 
   // True: this search is at its end.
   bool search(std::uint64_t begin) {
     while (pass_->step(kSliceBytes)) {
-      if (search_ns_ + (own_cpu_ns() - begin) >= kMostSearchNs) return true;
+      if (search_ns_ + (thread_cpu_ns() - begin) >= kMostSearchNs) return true;
       if (slice_is_over(begin)) return false;
     }
     return true;
@@ -297,7 +289,7 @@ class LiveRetentionReader final : public RetentionReader {
 
   void follow(std::uint64_t begin) {
     while (!slice_is_over(begin)) {
-      const std::uint64_t spent = own_cpu_ns() - begin;
+      const std::uint64_t spent = thread_cpu_ns() - begin;
       const bool enough = search_ns_ + spent >= kMostSearchNs || spent_ns_ + spent >= kMostAtFirstNs;
       if (!enough && follower_->step(kSliceBytes)) continue;
       phase_ = Phase::finished;
