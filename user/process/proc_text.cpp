@@ -81,7 +81,9 @@ std::optional<ProcStat> parse_stat(std::string_view text) {
   const auto field = [&words](std::size_t number) {
     return number - kFirst < words.size() ? single_number(words[number - kFirst]).value_or(0) : 0;
   };
-  return ProcStat{.user_ticks = field(14),
+  return ProcStat{.state = words[0].empty() ? '?' : words[0].front(),
+                  .flags = field(9),
+                  .user_ticks = field(14),
                   .system_ticks = field(15),
                   .threads = field(20),
                   .start_ticks = field(kStartTime),

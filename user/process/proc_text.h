@@ -19,6 +19,8 @@ namespace gotrace::process {
 [[nodiscard]] std::optional<std::uint64_t> single_number(std::string_view text);
 
 struct ProcStat {  // of /proc/PID/stat (man 5 proc)
+  char state = '?';
+  std::uint64_t flags = 0;  // PF_*, include/linux/sched.h
   std::uint64_t user_ticks = 0;
   std::uint64_t system_ticks = 0;
   std::uint64_t threads = 0;

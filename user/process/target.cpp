@@ -29,44 +29,13 @@ constexpr unsigned kCapabilityPtrace = 19;           // CAP_SYS_PTRACE, include/
 
 std::string proc_path(pid_t pid, std::string_view name) { return fmt::format("/proc/{}/{}", pid, name); }
 
-std::optional<std::string> read_text(const std::string& path) {
-  std::ifstream in(path);
-  if (!in) return std::nullopt;
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (in.bad()) return std::nullopt;
-  return text.str();
-}
-
 std::string link_text(const std::string& path) {
   std::array<char, 4096 + 16> buffer;
   const ssize_t length = ::readlink(path.c_str(), buffer.data(), buffer.size());
   return length < 0 ? std::string() : std::string(buffer.data(), static_cast<std::size_t>(length));
 }
 
-struct Stat {  // of /proc/PID/stat, what is used here
-  char state = '?';
-  std::uint32_t flags = 0;
-  std::uint64_t start_ticks = 0;
-};
-
-// man 5 proc: the name in parentheses may itself hold spaces and parentheses.
-std::optional<Stat> read_stat(pid_t pid) {
-  const auto text = read_text(proc_path(pid, "stat"));
-  if (!text) return std::nullopt;
-  const auto name_end = text->rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  std::istringstream rest(text->substr(name_end + 1));
-  Stat stat;
-  std::string field;
-  rest >> stat.state;
-  for (int number = 4; number <= 22 && rest >> field; ++number) {
-    if (number == 9) std::from_chars(field.data(), field.data() + field.size(), stat.flags);
-    if (number == 22) std::from_chars(field.data(), field.data() + field.size(), stat.start_ticks);
-  }
-  if (!rest) return std::nullopt;
-  return stat;
-}
+std::optional<ProcStat> read_stat(pid_t pid) { return parse_stat(read_proc_text(proc_path(pid, "stat")).value_or("")); }
 
 // The value of "Key:" in a /proc/PID/status.
 std::string status_field(const std::string& path, std::string_view key) {
@@ -165,11 +134,9 @@ std::optional<Mapping> parse_mapping(const std::string& line) {
   return mapping;
 }
 
-std::optional<ProcStat> layout_of(pid_t pid) { return parse_stat(read_proc_text(proc_path(pid, "stat")).value_or("")); }
-
 // 0: hidden from us, or gone.
 std::uint64_t stack_start_of(pid_t pid) {
-  const auto stat = layout_of(pid);
+  const auto stat = read_stat(pid);
   return stat ? stat->stack_start : 0;
 }
 
@@ -177,7 +144,7 @@ std::uint64_t stack_start_of(pid_t pid) {
 // (fs/binfmt_elf.c, load_elf_binary), hence the second read. 0 also where the exec takes longer than half a second.
 std::uint64_t settled_stack_start_of(pid_t pid) {
   for (int i = 0; i < 500; ++i) {
-    const auto stat = layout_of(pid);
+    const auto stat = read_stat(pid);
     if (!stat) return 0;
     if (stat->code_start != 0) return stack_start_of(pid);
     ::usleep(1000);
