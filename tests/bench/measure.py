@@ -87,7 +87,7 @@ class Tool:
             if not peak:
                 return  # it has ended
             self.rss_bytes = int(peak.group(1)) * 1024
-            time.sleep(0.02)
+            time.sleep(0.25)  # seldom: what watches it must not take the CPU that the server lacks
 
     def finish(self, stop=True):
         """Reads the report; `stop`: asks for it now instead of waiting for the end of --duration."""

@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::size_t kContainerIdLength = 64;
 constexpr std::uint32_t kMostProcessors = 1 << 20;
-constexpr std::size_t kMostSizeClasses = 256;
 constexpr std::uint16_t kLargestSmallObject = 32768;  // runtime/sizeclasses.go: the last entry of the table
 
 std::string file_text(const std::string& path) {
@@ -48,13 +47,16 @@ std::optional<T> field_value(const Program& program, std::string_view global, co
 }
 
 std::vector<std::uint32_t> size_classes(const Program& program) {
-  const auto table = program.global("class_to_size");
+  const auto address = program.global("class_to_size");
+  const auto table =
+      address ? program.target().memory().block(*address, kSizeClasses * sizeof(std::uint16_t)) : std::nullopt;
+  if (!table) return {};
   std::vector<std::uint32_t> sizes;
-  while (table && sizes.size() < kMostSizeClasses) {
-    const auto size = program.target().memory().value<std::uint16_t>(*table + 2 * sizes.size());
-    if (!size || (!sizes.empty() && *size <= sizes.back())) return {};
-    sizes.push_back(*size);
-    if (*size == kLargestSmallObject) return sizes;
+  for (std::size_t i = 0; i < kSizeClasses; ++i) {  // Go 1.15 has one less
+    const auto size = load_or_zero<std::uint16_t>(*table, i * sizeof(std::uint16_t));
+    if (!sizes.empty() && size <= sizes.back()) return {};
+    sizes.push_back(size);
+    if (size == kLargestSmallObject) return sizes;
   }
   return {};
 }

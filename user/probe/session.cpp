@@ -49,7 +49,8 @@ class Session final : public ProbeSession {
         options_(options),
         heap_counters_(std::move(heap_counters)),
         path_(fmt::format("/proc/self/fd/{}", program.target().exe_fd())),
-        stream_(program, symbolizer, objects, sink, program.target_info().size_classes),
+        size_classes_(program.target_info().size_classes),
+        stream_(program, symbolizer, objects, sink, size_classes_),
         governor_({.max_share = options.max_overhead}),
         cpu_base_(process::cgroup_cpu_quota("", fmt::format("/proc/{}", program.target().pid()))) {}
   ~Session() override {
@@ -97,6 +98,7 @@ class Session final : public ProbeSession {
   ProbeOptions options_;
   HeapCounterSource heap_counters_;
   std::string path_;
+  std::vector<std::uint32_t> size_classes_;  // as in TargetInfo
   EventStream stream_;
   Governor governor_;
   GroupCosts costs_;
@@ -320,7 +322,7 @@ void Session::foresee(std::uint64_t now_ns) {
   Activity activity;
   activity.time_ns = now_ns;
   read_scheduler(program_, activity);
-  if (last_heap_) count_allocations(*last_heap_, program_.target_info().size_classes, activity);
+  if (last_heap_) count_allocations(*last_heap_, size_classes_, activity);
   rates_.observe(activity);
   governor_.set_base(cpu_base_.cpus());
   for (std::size_t i = 0; i < kGroups; ++i) {

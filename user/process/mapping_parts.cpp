@@ -14,7 +14,7 @@
 namespace gotrace::process {
 namespace {
 
-constexpr std::uint64_t kRest = 100;
+constexpr std::uint64_t kRest = 500;
 constexpr std::uint64_t kLongestRest = 8'000'000'000;  // so that ten seconds have two looks, unless one takes very long
 constexpr std::uint64_t kVeryLong = 400'000'000;
 constexpr std::uint64_t kMostMappings = 1U << 17;  // twice the kernel's default max_map_count

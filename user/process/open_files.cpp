@@ -32,7 +32,7 @@ std::optional<std::uint64_t> size_of_directory(const std::string& path) {
 }
 
 // A whole tcp table of a busy host is dear to make: the next one waits for as many times what this one took.
-constexpr std::uint64_t kRest = 100;
+constexpr std::uint64_t kRest = 500;
 
 constexpr std::uint32_t kTurns = 4;
 
