@@ -155,6 +155,11 @@ struct Window {
   std::optional<std::uint32_t> gc_cycles;  // during the window
 };
 
+struct UnjudgedBursts {
+  std::uint64_t bursts = 0, goroutines = 0;
+  std::optional<Frame> where;  // the go statement
+};
+
 struct Goroutines {
   std::optional<std::uint64_t> total;
   std::vector<std::uint64_t> totals;  // some, over the window, oldest first
@@ -164,6 +169,8 @@ struct Goroutines {
   std::uint64_t stuck = 0;             // parked at least stuck-after
   std::uint64_t stuck_places = 0;
   Trend trend = Trend::unknown;  // of the total
+  // Of the site that grew most without a verdict: how many came and stayed in too few bursts to judge.
+  std::optional<UnjudgedBursts> unjudged_bursts;
 };
 
 struct Snapshots {

@@ -44,6 +44,17 @@ void add_session(const model::Model& model, Analysis& out) {
     out.window.gc_cycles = model.heap().last()->gc_cycles - model.heap().first()->gc_cycles;
 }
 
+std::optional<UnjudgedBursts> unjudged_bursts(const std::vector<SiteJudgement>& sites) {
+  const auto most = std::max_element(sites.begin(), sites.end(), [](const auto& a, const auto& b) {
+    const auto key = [](const SiteJudgement& site) {
+      return site.in_bursts && site.site.trend == Trend::unknown ? site.bursts.births : 0;
+    };
+    return key(a) < key(b);
+  });
+  if (most == sites.end() || !most->in_bursts || most->site.trend != Trend::unknown) return std::nullopt;
+  return UnjudgedBursts{most->bursts.count, most->settled_births, most->site.where};
+}
+
 void add_goroutines(const model::Model& model, const GoroutineJudgement& judged, Analysis& out) {
   const auto& table = model.goroutines();
   if (table.looks().empty()) return;
@@ -59,6 +70,7 @@ void add_goroutines(const model::Model& model, const GoroutineJudgement& judged,
     if (site.site.count > 0 || site.site.trend == Trend::growing) goroutines.sites.push_back(site.site);
   std::stable_sort(goroutines.sites.begin(), goroutines.sites.end(),
                    [](const auto& a, const auto& b) { return a.count > b.count; });
+  goroutines.unjudged_bursts = unjudged_bursts(judged.sites);
   const double stuck_after = static_cast<double>(out.session.stuck_after_ns) / 1e9;
   for (const GroupJudgement& group : judged.groups) {
     goroutines.groups.push_back(group.group);
@@ -85,11 +97,19 @@ void check(Analysis& out, std::string name, bool done, std::string reason, std::
   }
 }
 
+std::string why_not_judged(const UnjudgedBursts& bursts) {
+  return fmt::format("{} goroutines came in {} bursts and stayed, too few bursts to judge", bursts.goroutines,
+                     bursts.bursts);
+}
+
 void add_checks(const model::Model& model, const Judgements& judgements, Analysis& out) {
   constexpr auto longer = "look longer: --duration 60s";
   const auto looks = model.goroutines().look_count();
   const std::string no_looks = reason_of(out, "snapshots", "too few looks at the goroutines");
-  check(out, "goroutine-growth", looks >= 6, no_looks, longer);
+  // One burst is a step, after which all was flat.
+  const auto& bursts = out.goroutines.unjudged_bursts;
+  const bool too_few = bursts && bursts->bursts > 1;
+  check(out, "goroutine-growth", looks >= 6 && !too_few, too_few ? why_not_judged(*bursts) : no_looks, longer);
   check(out, "goroutine-stuck", looks >= 2, no_looks, longer);
   const HeapJudgement& heap = judgements.heap;
   const bool judged = heap.basis != GrowthBasis::none;

@@ -69,6 +69,7 @@ void add_growth_evidence(const SiteJudgement& site, Finding& finding) {
       {"growth-steady",
        fmt::format("In {:.1f} s {} started and stayed, and {} ended.", site.watched_seconds, site.settled_births,
                    site.settled_ends == 0 ? "none" : std::to_string(site.settled_ends))});
+  if (site.in_bursts) finding.evidence.push_back({"bursts", fmt::format("They came in {} bursts.", site.bursts.count)});
   if (!site.history.empty())
     finding.evidence.push_back(
         {site.history_agrees ? "history-agrees" : "history-differs", "By age, " + site.history + "."});
@@ -86,7 +87,8 @@ Finding growing_finding(const model::Model& model, const Judgements& judgements,
   finding.count = site.site.count;
   finding.growth = site.growth.rate;
   finding.growth_unit = "goroutines";
-  finding.confidence = site.young_process || !site.history_agrees ? Confidence::medium : Confidence::high;
+  finding.confidence =
+      site.young_process || site.in_bursts || !site.history_agrees ? Confidence::medium : Confidence::high;
   const GroupJudgement* main = nullptr;
   std::uint64_t bytes = 0;
   for (const GroupJudgement& judged : judgements.goroutines.groups) {

@@ -16,6 +16,11 @@ constexpr double kLateCrowding = 0.15;        // Kolmogorov distance from an eve
 constexpr double kLateByChance = 1.22;        // over the root of their number: exceeded by 5 % of even spreads
 constexpr double kStartUp = 0.1;              // of the process's life: pools and listeners are set up
 constexpr std::size_t kEnoughBirths = 8;      // after start-up, to say how they spread
+// Where as many bursts end as come, none of so many ends once in 250 times; but for once in 30,000 times all would
+// stay.
+constexpr double kBurstsToSuspect = 8;
+constexpr double kBurstsToAccuse = 15;
+constexpr double kLeastOfBursts = 20;  // goroutines
 
 std::vector<Step> steps_of(const model::GoroutineTable& table, const model::Site& site) {
   std::vector<Step> steps;
@@ -109,6 +114,8 @@ void judge_history(SiteJudgement& judged, std::vector<double> births, const Birt
   const bool late = crowd_late(births, first, clock.end_ns()) || crowd_late_after_start(births, clock);
   const bool whole_life = span >= 0.6 * life;
   judged.history_agrees = (whole_life || span >= kLongHistorySeconds) && !late;
+  if (judged.history_agrees && judged.bursts.seconds > 0)
+    judged.bursts_of_life = static_cast<double>(judged.bursts.count) * std::max(1.0, span / judged.bursts.seconds);
   judged.history = late         ? "most of those alive were started lately: a ramp or a leak"
                    : whole_life ? "those alive were started evenly over the whole life of the process"
                                 : fmt::format("those alive were started over the last {:.0f} s", span);
@@ -154,6 +161,7 @@ void judge_one(const model::Model& model, const model::Site& site, SiteJudgement
     judged.settled_ends += static_cast<std::uint64_t>((step.events - step.change) / 2);
   }
   judged.growth = judge_steps(merge_steps(steps, 20));
+  judged.bursts = find_bursts(steps);
   judged.old_ones_stay = judged.settled_ends * 3 <= judged.settled_births;
   judged.created_at = model.symbols().frames(site.created_at);
   judged.creation_stack = most_frequent_birth(model.symbols(), site);
@@ -180,9 +188,26 @@ void judge_histories(const model::Model& model, const BirthClock& clock, std::ve
     if (!sites[i].history_agrees) judge_history(sites[i], std::move(births[i]), clock);
 }
 
+// What comes in bursts scatters too much to be told from chance by its numbers. Where none ends, the bursts tell: those
+// that we saw, and as many before as it takes to have started all that are alive, evenly.
+void judge_bursts(SiteJudgement& judged) {
+  const bool flat = judged.growth.trend == Trend::flat || judged.growth.trend == Trend::unknown;
+  if (!flat || !judged.bursts.none_ended() || judged.bursts.births < kLeastOfBursts) return;
+  judged.in_bursts = true;
+  const bool enough = judged.bursts.spread && judged.bursts_of_life >= kBurstsToSuspect;
+  judged.growth.trend = judged.site.trend = enough ? Trend::growing : Trend::unknown;
+  const auto count = static_cast<double>(judged.bursts.count);
+  if (!enough || count == 0) return;
+  Rate rate = rate_of_part(count, judged.bursts.seconds);
+  for (double* value : {&rate.value, &rate.low, &rate.high}) *value *= judged.bursts.births / count;
+  judged.growth.rate = rate;
+  judged.site.growth = rate;
+}
+
 Verdict verdict_of(const SiteJudgement& judged) {
   if (judged.growth.trend == Trend::unknown) return Verdict::unknown;
   if (judged.growth.trend != Trend::growing) return Verdict::healthy;
+  if (judged.in_bursts && judged.bursts_of_life < kBurstsToAccuse) return Verdict::suspected;
   return judged.old_ones_stay && judged.history_agrees ? Verdict::leaking : Verdict::suspected;
 }
 
@@ -196,6 +221,7 @@ std::vector<SiteJudgement> judge_sites(const model::Model& model) {
   judge_histories(model, BirthClock(model, BirthClock::Pace::of_past), result);
   judge_histories(model, BirthClock(model, BirthClock::Pace::of_window), result);
   for (SiteJudgement& judged : result) {
+    judge_bursts(judged);
     judged.site.verdict = verdict_of(judged);
     if (judged.site.where) judged.site.where = line_to_change(judged);
   }

@@ -15,6 +15,8 @@ namespace gotrace::detect {
 struct SiteJudgement {
   CreationSite site;
   Growth growth;
+  Bursts bursts;
+  double bursts_of_life = 0;          // as many as those alive would have come in; 0: their history does not agree
   std::vector<Frame> created_at;      // frames at the go statement, innermost first
   std::vector<Frame> creation_stack;  // of the most frequent birth; empty when births were not watched
   std::uint64_t settled_births = 0, settled_ends = 0;
@@ -22,7 +24,8 @@ struct SiteJudgement {
   bool old_ones_stay = false;
   bool history_agrees = false;
   bool young_process = false;
-  std::string history;  // in plain words
+  bool in_bursts = false;  // grew in bursts of which none ended; that is what its trend rests on
+  std::string history;     // in plain words
 };
 
 struct GroupJudgement {

@@ -37,6 +37,8 @@ double incomplete_beta(double a, double b, double x) {
   return 1 - front * beta_fraction(b, a, 1 - x) / b;
 }
 
+constexpr double kFairShare = 0.1;  // of what an even third would have grown by
+
 struct Sums {
   double seconds = 0, change = 0, events = 0;
 };
@@ -115,13 +117,29 @@ Growth judge_steps(std::span<const Step> steps) {
   result.rate.high = result.rate.value + margin;
   const Thirds thirds = thirds_of(steps, sums);
   if (result.p_value < kFalseAlarm && sums.change > 0) {
-    result.trend = thirds.last < 0.25 ? Trend::plateaued : thirds.least > 0.1 ? Trend::growing : Trend::unknown;
+    result.trend = thirds.last < 0.25 ? Trend::plateaued : thirds.least > kFairShare ? Trend::growing : Trend::unknown;
   } else if (1 - result.p_value < kFalseAlarm) {
     result.trend = Trend::shrinking;
   } else {
     result.trend = Trend::flat;
   }
   return result;
+}
+
+Bursts find_bursts(std::span<const Step> steps) {
+  Bursts bursts;
+  bool quiet = true;  // what came before the first step is not known: that is no burst's middle
+  for (const Step& step : steps) {
+    bursts.births += (step.events + step.change) / 2;
+    bursts.ends += (step.events - step.change) / 2;
+    const bool came = step.change > 0;
+    if (came && quiet) ++bursts.count;
+    quiet = !came;
+  }
+  const Sums sums = sum(steps);
+  bursts.seconds = sums.seconds;
+  bursts.spread = steps.size() >= 3 && sums.change > 0 && thirds_of(steps, sums).least > kFairShare;
+  return bursts;
 }
 
 Rate rate_of_part(double count, double seconds) {

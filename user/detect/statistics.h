@@ -36,6 +36,19 @@ constexpr double kFalseAlarm = 2e-5;
 // Plateaued: grew significantly, but the last third did not. Fewer than 4 steps: unknown.
 [[nodiscard]] Growth judge_steps(std::span<const Step> steps);
 
+// What came at once is one event, however many it brought: a batch or a timer starts a burst. Of steps one after the
+// other.
+struct Bursts {
+  std::uint64_t count = 0;  // times that something came after a step in which nothing did
+  double births = 0;
+  double ends = 0;
+  double seconds = 0;   // watched
+  bool spread = false;  // each third of the time had its share
+
+  [[nodiscard]] bool none_ended() const { return births > 0 && ends == 0; }
+};
+[[nodiscard]] Bursts find_bursts(std::span<const Step> steps);
+
 // `count` events seen in `seconds` that are a part of the time: their rate, with the interval that chance alone gives
 // it when they come independently of each other (Poisson; Wilson and Hilferty's approximation of Garwood's limits).
 [[nodiscard]] Rate rate_of_part(double count, double seconds);

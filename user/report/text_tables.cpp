@@ -51,6 +51,13 @@ std::string trend_and_floor(detect::Trend trend, const std::string& floor) {
   return floor.empty() ? word : word + "; " + floor;
 }
 
+// A floor would claim too much: these are above it, and no verdict is given.
+std::string bursts_text(const Page& page, const detect::UnjudgedBursts& unjudged) {
+  const auto where = unjudged.where ? " at " + page.name(short_function(*unjudged.where), 60) : std::string();
+  return fmt::format("{} came{} in {} burst{} and stayed: too few to judge", format_count(unjudged.goroutines), where,
+                     unjudged.bursts, unjudged.bursts == 1 ? "" : "s");
+}
+
 void print_stuck_row(Page& page, const detect::Analysis& analysis) {
   const auto& goroutines = analysis.goroutines;
   const auto label = "stuck over " + format_duration(static_cast<double>(analysis.session.stuck_after_ns) / 1e9);
@@ -104,7 +111,9 @@ void print_trends(Page& page, const detect::Analysis& analysis) {
     std::string floor;
     if (summary.floor_goroutines_per_second)
       floor = fmt::format("a leak above {:.1f}/s would show", *summary.floor_goroutines_per_second);
-    trend_row(page, "goroutines", join_arrows(counts), trend_and_floor(analysis.goroutines.trend, floor));
+    const auto& unjudged = analysis.goroutines.unjudged_bursts;
+    trend_row(page, "goroutines", join_arrows(counts),
+              unjudged ? bursts_text(page, *unjudged) : trend_and_floor(analysis.goroutines.trend, floor));
   }
   const auto& memory = analysis.memory;
   if (!memory.heap_after_gc_bytes.empty()) {

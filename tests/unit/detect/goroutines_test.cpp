@@ -195,6 +195,91 @@ TEST_CASE("a leak as fast as the floor that is printed is found 19 times of 20, 
   CHECK(share_found(floor / 2, nullptr) < 0.5);
 }
 
+namespace {
+
+// `size` goroutines every `every` half seconds, since the process began `age` seconds ago; each stays.
+Analysis leak_in_bursts(Scenario& s, const Places& p, double age, int size, int every) {
+  for (int step = 0; step < age * 2; ++step) {
+    s.skip_goids(50);
+    for (int i = 0; i < size && step % every == 0; ++i) s.start(p.created, p.parked, p.reason, 0xc000);
+  }
+  for (int look = 0; look < 21; ++look) {
+    s.look();
+    s.pass(0.5);
+    s.skip_goids(50);
+    for (int i = 0; i < size && look % every == 0; ++i) s.start(p.created, p.parked, p.reason, 0xd000);
+  }
+  return analyze(s.model);
+}
+
+}  // namespace
+
+TEST_CASE("a leak in bursts is leaking when as many bursts as it took all stayed") {
+  Scenario s(100);
+  const Places p(s);
+  const auto analysis = leak_in_bursts(s, p, 100, 10, 4);
+  const Finding* finding = only_goroutine_finding(analysis);
+  CHECK(finding->verdict == Verdict::leaking);
+  CHECK(finding->growth->value == Approx(5).epsilon(0.2));
+}
+
+TEST_CASE("a leak of few bursts in a young process is suspected") {
+  Scenario s(8);
+  const Places p(s);
+  CHECK(only_goroutine_finding(leak_in_bursts(s, p, 8, 10, 4))->verdict == Verdict::suspected);
+}
+
+TEST_CASE("one burst that stays is no finding, but nobody says that the count is flat") {
+  Scenario s(100);
+  const Places p(s);
+  const auto analysis = leak_in_bursts(s, p, 0, 60, 100);
+  CHECK(analysis.findings.empty());
+  REQUIRE(analysis.goroutines.unjudged_bursts.has_value());
+  CHECK(analysis.goroutines.unjudged_bursts->goroutines == 60);
+  CHECK(analysis.goroutines.unjudged_bursts->bursts == 1);
+  for (const auto& not_checked : analysis.summary.not_checked) CHECK(not_checked.check != "goroutine-growth");
+}
+
+TEST_CASE("growth in two bursts is not checked: that is no all-clear") {
+  Scenario s(100);
+  const Places p(s);
+  const auto analysis = leak_in_bursts(s, p, 0, 60, 12);
+  CHECK(analysis.findings.empty());
+  REQUIRE(analysis.goroutines.unjudged_bursts.has_value());
+  const auto& not_checked = analysis.summary.not_checked;
+  CHECK(std::any_of(not_checked.begin(), not_checked.end(),
+                    [](const auto& check) { return check.check == "goroutine-growth"; }));
+}
+
+TEST_CASE("bursts of which each ends as another comes are no finding") {
+  std::mt19937 random(11);
+  int findings = 0;
+  for (int window = 0; window < 2000; ++window) {
+    Scenario s(100);
+    const Places p(s);
+    std::deque<std::uint64_t> alive;
+    std::bernoulli_distribution up(0.5);
+    const auto step = [&] {
+      s.skip_goids(50);
+      for (int i = 0; i < 10; ++i) {
+        if (i == 0 && alive.size() >= 10 && !up(random)) {
+          for (int k = 0; k < 10; ++k) s.end(alive.front()), alive.pop_front();
+          return;
+        }
+        alive.push_back(s.start(p.created, p.parked, p.reason, 0xc000));
+      }
+    };
+    for (int i = 0; i < 100; ++i) step();
+    for (int look = 0; look < 21; ++look) {
+      s.look();
+      s.pass(0.5);
+      if (look % 2 == 0) step();
+    }
+    findings += static_cast<int>(analyze(s.model).findings.size());
+  }
+  CHECK(findings == 0);
+}
+
 TEST_CASE("requests that come and go do not hide a slow leak") {
   Scenario s(60);
   const Places p(s);

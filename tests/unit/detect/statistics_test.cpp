@@ -42,6 +42,17 @@ TEST_CASE("a rate seen in a part of the time has the interval that chance gives 
   CHECK(none.high == Approx(3.689 / 2).margin(0.1));
 }
 
+TEST_CASE("what comes at once is one burst, whatever splits it") {
+  const std::vector<Step> steps = {{0.5, 5, 5}, {0.5, 0, 0}, {0.5, 3, 3}, {0.5, 2, 2}, {0.5, 0, 0}, {0.5, 5, 7}};
+  const Bursts bursts = find_bursts(steps);
+  CHECK(bursts.count == 3);
+  CHECK(bursts.births == 16);
+  CHECK(bursts.ends == 1);
+  CHECK_FALSE(bursts.none_ended());
+  CHECK(bursts.spread);
+  CHECK(bursts.seconds == Approx(3));
+}
+
 TEST_CASE("merging keeps the sums") {
   std::vector<Step> steps(37, Step{0.5, 1, 3});
   double seconds = 0;
