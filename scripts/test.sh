@@ -19,7 +19,7 @@ readonly logs=$root/build/logs
 readonly all_phases=(setup build unit e2e sanitizers lint tidy kernels)
 passed=0
 failed=0
-everything=no
+later=() # phases after the one that runs
 ahead=
 
 trap '[[ -z $ahead ]] || kill -- "-$ahead" 2>/dev/null' EXIT
@@ -94,10 +94,20 @@ phase_sanitizers() { step build-sanitizers build_preset asan && tests sanitizers
 
 # The end-to-end tests mostly wait: meanwhile what later phases need is built, at the lowest priority. Those phases run the
 # same commands again, find the work done, and report what was wrong with it.
+build_ahead() { # build_ahead PHASE...: what those need
+  local phase
+  for phase in "$@"; do
+    case $phase in
+      sanitizers) build_preset asan ;;
+      kernels) build_preset static ;;
+      tidy) "$root/scripts/lint.sh" tidy ;;
+    esac
+  done
+}
+
 start_ahead() {
   set -m # a process group of its own, so that it can be ended as a whole
-  nice -n 19 bash -c 'source "$1/scripts/common.sh"; build_preset asan; build_preset static; "$1/scripts/lint.sh" tidy' \
-    ahead "$root" >"$logs/ahead.log" 2>&1 &
+  (renice -n 19 "$BASHPID" && build_ahead "${later[@]}") >"$logs/ahead.log" 2>&1 &
   ahead=$!
   set +m
 }
@@ -110,7 +120,7 @@ finish_ahead() {
 
 phase_e2e() {
   local result=0
-  [[ $everything == no ]] || start_ahead
+  [[ ${#later[@]} -eq 0 ]] || start_ahead
   tests e2e python3 "$root/tests/e2e/run.py" || result=1
   finish_ahead
   return "$result"
@@ -120,16 +130,15 @@ phase_kernels() { tests kernels "$root/scripts/kernels.sh"; }
 
 main() {
   local phases=("$@") phase
-  if [[ $# -eq 0 ]]; then
-    phases=("${all_phases[@]}")
-    everything=yes
-  fi
+  [[ $# -gt 0 ]] || phases=("${all_phases[@]}")
   need_root
   mkdir -p "$logs"
   for phase in "${phases[@]}"; do
     declare -F "phase_$phase" >/dev/null || fail "no such phase: $phase; there are ${all_phases[*]}"
   done
+  later=("${phases[@]}")
   for phase in "${phases[@]}"; do
+    later=("${later[@]:1}")
     if ! "phase_$phase" && [[ $phase == setup || $phase == build ]]; then
       echo "test.sh: nothing more can be tested without $phase" >&2
       break
