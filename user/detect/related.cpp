@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "detect/resources.h"
@@ -19,12 +20,19 @@ bool grows_like(const Finding& a, const Finding& b) {
          same_growth(*a.growth, *b.growth);
 }
 
-// One file or both ends of a pipe; 0: the rates do not agree.
+// One file, or both ends of a pipe. A goroutine that waits for a connection may hold more: the other end when that is
+// in this process too, and the pipe through which io.Copy splices (internal/poll/splice_linux.go). 0: the rates do not
+// agree.
 int files_for_each(const Finding& cause, const Finding& files) {
-  if (grows_like(cause, files)) return 1;
-  if (!files.growth || !cause.growth) return 0;
-  const Rate half{files.growth->value / 2, files.growth->low / 2, files.growth->high / 2};
-  return cause.trend == Trend::growing && same_growth(half, *cause.growth) ? 2 : 0;
+  constexpr int kPipe = 2;
+  constexpr int kConnection = 4;
+  if (!files.growth || !cause.growth || cause.trend != Trend::growing || files.trend != Trend::growing) return 0;
+  if (cause.growth->value <= 0) return 0;
+  const int most = cause.wait_reason == "IO wait" ? kConnection : kPipe;
+  const int each = static_cast<int>(std::lround(std::min(files.growth->value / cause.growth->value, most + 1.0)));
+  if (each < 1 || each > most) return 0;
+  const Rate share{files.growth->value / each, files.growth->low / each, files.growth->high / each};
+  return same_growth(share, *cause.growth) ? each : 0;
 }
 
 // Leaked goroutines or threads, or deferred calls that wait for the end of an endless loop, which each hold a file.
@@ -53,11 +61,16 @@ bool explains_ticker(const Finding& cause, const Finding& ticker) {
 
 void take_in(Finding& cause, const Finding& effect) {
   if (effect.kind == "fd-leak") {
-    const bool one = files_for_each(cause, effect) == 1;
+    const int each = files_for_each(cause, effect);
     cause.evidence.push_back(
-        {"open-files-grow",
-         fmt::format("Open files grow {}, {:.1f} a second: each seems to hold {}.",
-                     one ? "at the same rate" : "twice as fast", effect.growth->value, one ? "one" : "two")});
+        {"open-files-grow", fmt::format("Open files grow {}, {:.1f} a second: each seems to hold {}.",
+                                        each == 1   ? std::string("at the same rate")
+                                        : each == 2 ? std::string("twice as fast")
+                                                    : fmt::format("{} times as fast", each),
+                                        effect.growth->value,
+                                        each == 1   ? std::string("one")
+                                        : each == 2 ? std::string("two")
+                                                    : std::to_string(each))});
     for (const Evidence& evidence : effect.evidence)
       if (evidence.code == "close-wait" || evidence.code == "limit") cause.evidence.push_back(evidence);
   }

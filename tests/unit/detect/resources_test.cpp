@@ -165,6 +165,25 @@ TEST_CASE("files that grow at another rate than the goroutines are a finding of 
   CHECK(findings.size() == 2);
 }
 
+TEST_CASE("a goroutine that waits for a connection may hold four files: both ends and a pipe to splice through") {
+  Finding goroutines, files;
+  goroutines.kind = "goroutine-leak";
+  files.kind = "fd-leak";
+  goroutines.trend = files.trend = Trend::growing;
+  goroutines.growth = Rate{5, 4.5, 5.5};
+  files.growth = Rate{20, 19, 21};
+  goroutines.wait_reason = "chan receive";
+  std::vector<Finding> others = {goroutines, files};
+  relate_findings(others);
+  CHECK(others.size() == 2);
+  goroutines.wait_reason = "IO wait";
+  std::vector<Finding> findings = {goroutines, files};
+  relate_findings(findings);
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].kind == "goroutine-leak");
+  CHECK(has_evidence(findings[0], "open-files-grow"));
+}
+
 TEST_CASE("threads that goroutines keep are one finding, a thread leak on the go statement's line") {
   Scenario s(kAge);
   const LocationId created = s.location("main.handle", 33);
