@@ -111,10 +111,19 @@ static __always_inline int step(struct frame* frame, __u32* truncated) {
   return 1;
 }
 
+/* The innermost return address: that of the function whose entry was hit; where a probe sits behind a call
+ * (settings.large_returned), its own address. */
+static __always_inline int innermost(const struct pt_regs* regs, __u32 probe, struct frame* frame) {
+  frame->next = regs->rbp;
+  if (probe != GOTRACE_LARGE || !settings.large_returned) return read_word(regs->rsp, &frame->return_address);
+  frame->return_address = regs->rip;
+  return 1;
+}
+
 /* Hash of the stack of user return addresses; 0 when not even the first could be read. */
-static __always_inline __u64 stack_hash(const struct pt_regs* regs, __u32* truncated) {
-  struct frame frame = {.next = regs->rbp};
-  if (!read_word(regs->rsp, &frame.return_address)) return 0;
+static __always_inline __u64 stack_hash(const struct pt_regs* regs, __u32 probe, __u32* truncated) {
+  struct frame frame = {};
+  if (!innermost(regs, probe, &frame)) return 0;
   __u64 hash = mix(0x8ebc6af09c88c6e3ULL, frame.return_address);
   for (int i = 1; i < GOTRACE_MAX_FRAMES; i++) {
     if (!step(&frame, truncated)) goto out;
@@ -126,13 +135,13 @@ out:
   return hash ? hash : 1;
 }
 
-static __always_inline int send_stack(const struct pt_regs* regs, __u64 hash, __u32 truncated) {
+static __always_inline int send_stack(const struct pt_regs* regs, __u32 probe, __u64 hash, __u32 truncated) {
   struct gotrace_stack* stack = bpf_ringbuf_reserve(&events, sizeof(*stack), 0);
   if (!stack) return 0;
-  struct frame frame = {.next = regs->rbp};
+  struct frame frame = {};
   __u32 ignored = 0;
   __u32 count = 0;
-  if (read_word(regs->rsp, &frame.return_address)) {
+  if (innermost(regs, probe, &frame)) {
     stack->pc[0] = frame.return_address;
     count = 1;
     for (int i = 1; i < GOTRACE_MAX_FRAMES; i++) {
@@ -151,9 +160,9 @@ static __always_inline int send_stack(const struct pt_regs* regs, __u64 hash, __
 }
 
 /* Fills hit->stack and sees to it that the stack itself was sent before. */
-static __always_inline void take_stack(struct hit* hit, const struct pt_regs* regs) {
+static __always_inline void take_stack(struct hit* hit, const struct pt_regs* regs, __u32 probe) {
   __u32 truncated = 0;
-  __u64 hash = stack_hash(regs, &truncated);
+  __u64 hash = stack_hash(regs, probe, &truncated);
   if (hash == 0) {
     add(&hit->count->failed_reads, 1);
     return;
@@ -161,7 +170,7 @@ static __always_inline void take_stack(struct hit* hit, const struct pt_regs* re
   if (truncated) add(&hit->count->truncated, 1);
   if (!bpf_map_lookup_elem(&seen, &hash)) {
     __u32 yes = 1;
-    if (!send_stack(regs, hash, truncated)) return;
+    if (!send_stack(regs, probe, hash, truncated)) return;
     bpf_map_update_elem(&seen, &hash, &yes, BPF_ANY);
   }
   hit->stack = hash;
@@ -180,7 +189,7 @@ SEC("uprobe")
 int births(struct pt_regs* regs) {
   struct hit hit;
   if (!begin(&hit, regs, GOTRACE_BIRTHS)) return 0;
-  take_stack(&hit, regs);
+  take_stack(&hit, regs, GOTRACE_BIRTHS);
   struct gotrace_birth* birth = bpf_ringbuf_reserve(&events, sizeof(*birth), 0);
   if (!birth) {
     add(&hit.count->lost, 1);
@@ -250,7 +259,7 @@ SEC("uprobe")
 int refills(struct pt_regs* regs) {
   struct hit hit;
   if (!begin(&hit, regs, GOTRACE_REFILL)) return 0;
-  take_stack(&hit, regs);
+  take_stack(&hit, regs, GOTRACE_REFILL);
   struct gotrace_refill* refill = bpf_ringbuf_reserve(&events, sizeof(*refill), 0);
   if (!refill) {
     add(&hit.count->lost, 1);
@@ -268,7 +277,7 @@ int refills(struct pt_regs* regs) {
 }
 
 static __always_inline void send_allocation(struct hit* hit, const struct pt_regs* regs, __u32 probe, __u64 size) {
-  take_stack(hit, regs);
+  take_stack(hit, regs, probe);
   struct gotrace_allocation* allocation = bpf_ringbuf_reserve(&events, sizeof(*allocation), 0);
   if (!allocation) {
     add(&hit->count->lost, 1);
@@ -279,12 +288,34 @@ static __always_inline void send_allocation(struct hit* hit, const struct pt_reg
   bpf_ringbuf_submit(allocation, BPF_RB_NO_WAKEUP);
 }
 
+/* What allocLarge returned is in rax behind the call. */
+static __always_inline void send_large(struct hit* hit, const struct pt_regs* regs) {
+  take_stack(hit, regs, GOTRACE_LARGE);
+  struct gotrace_large* large = bpf_ringbuf_reserve(&events, sizeof(*large), 0);
+  if (!large) {
+    add(&hit->count->lost, 1);
+    return;
+  }
+  fill(&large->event, hit, GOTRACE_LARGE, sizeof(*large));
+  __u32 size = settings.span_size;
+  large->span = regs->rax;
+  if (size > GOTRACE_SPAN_BYTES || bpf_probe_read_user(large->span_bytes, size, (const void*)regs->rax) != 0) {
+    large->span = 0;
+    add(&hit->count->failed_reads, 1);
+  }
+  bpf_ringbuf_submit(large, BPF_RB_NO_WAKEUP);
+}
+
 /* func (c *mcache) allocLarge(size uintptr, noscan bool) *mspan */
 SEC("uprobe")
 int large(struct pt_regs* regs) {
   struct hit hit;
   if (!begin(&hit, regs, GOTRACE_LARGE)) return 0;
-  send_allocation(&hit, regs, GOTRACE_LARGE, regs->rbx);
+  if (settings.large_returned) {
+    send_large(&hit, regs);
+  } else {
+    send_allocation(&hit, regs, GOTRACE_LARGE, regs->rbx);
+  }
   end(&hit);
   return 0;
 }

@@ -46,7 +46,7 @@ struct gotrace_park {
   struct gotrace_event event;
   gotrace_u64 wait_reason;
 };
-struct gotrace_allocation { /* GOTRACE_LARGE, GOTRACE_MALLOC */
+struct gotrace_allocation { /* GOTRACE_MALLOC; GOTRACE_LARGE at the entry of allocLarge */
   struct gotrace_event event;
   gotrace_u64 size;
 };
@@ -63,6 +63,12 @@ struct gotrace_refill {
   gotrace_u32 bits_count; /* bytes of `bits` that were read */
   unsigned char span_bytes[GOTRACE_SPAN_BYTES];
   unsigned char bits[GOTRACE_BITS_BYTES]; /* the first of *span->allocBits */
+};
+/* GOTRACE_LARGE behind a call of allocLarge: the span that it returned, of the one object. */
+struct gotrace_large {
+  struct gotrace_event event;
+  gotrace_u64 span; /* its address; 0: it could not be read */
+  unsigned char span_bytes[GOTRACE_SPAN_BYTES];
 };
 /* Comes before the first event that carries its hash, and may come again. */
 struct gotrace_stack {
@@ -97,7 +103,7 @@ struct gotrace_settings {
   gotrace_u32 span_size;       /* sizeof(runtime.mspan), at most GOTRACE_SPAN_BYTES */
   gotrace_u32 span_alloc_bits; /* runtime.mspan.allocBits */
   gotrace_u32 drop_taken;      /* bit per probe: it sits on a `jbe`; a hit with the branch taken comes again */
-  gotrace_u32 reserved;
+  gotrace_u32 large_returned;  /* not 0: GOTRACE_LARGE sits behind calls of allocLarge, not at its entry */
   gotrace_u64 malloc_begin; /* code of runtime.mallocgc: calls of its kin from there are already counted */
   gotrace_u64 malloc_end;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/units.h"
 #include "detect/detector.h"
 #include "detect/frames.h"
 #include "detect/heap_parts.h"
@@ -102,6 +103,13 @@ std::string why_not_judged(const UnjudgedBursts& bursts) {
                      bursts.bursts);
 }
 
+// The whole grows, and no line's share of it could be told.
+bool grows_for_nobody(const HeapJudgement& heap) {
+  const bool grows = heap.heap.trend == Trend::growing && heap.heap.rate.low >= kMaterialBytesPerSecond;
+  return grows && std::none_of(heap.sites.begin(), heap.sites.end(),
+                               [](const SiteGrowth& site) { return site.call_site.trend == Trend::growing; });
+}
+
 void add_checks(const model::Model& model, const Judgements& judgements, Analysis& out) {
   constexpr auto longer = "look longer: --duration 60s";
   const auto looks = model.goroutines().look_count();
@@ -115,10 +123,13 @@ void add_checks(const model::Model& model, const Judgements& judgements, Analysi
   const bool judged = heap.basis != GrowthBasis::none;
   const std::string no_heap = reason_of(out, "heap-counters", heap.why_not);
   check(out, "heap-growth", judged, no_heap, longer);
-  const bool attributed = judged && heap.sites_known;
+  const bool nobodys = judged && heap.sites_known && grows_for_nobody(heap);
+  const bool attributed = judged && heap.sites_known && !nobodys;
   check(out, "call-site-growth", attributed,
-        judged ? reason_of(out, "heap-profile", "nothing told which line allocates: no probes, no heap profile")
-               : no_heap,
+        nobodys ? fmt::format("the heap grows by {}/s, and which of the lines that allocate keeps it could not be told",
+                              format_bytes(heap.heap.rate.value))
+        : judged ? reason_of(out, "heap-profile", "nothing told which line allocates: no probes, no heap profile")
+                 : no_heap,
         judged ? "turn the program's own sampler on, a write of 8 bytes to its memory, undone at exit: --assist"
                : longer);
   // Traces of before know nothing of such a search.

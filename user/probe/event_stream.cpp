@@ -73,6 +73,21 @@ void EventStream::on(const gotrace_refill& refill) {
   pairing_.hit({refill.event.time_ns, refill.event.goid, stack_of(refill.event), slot, {}}, spans_.replaced(refill));
 }
 
+// What could not be read is among the failed reads.
+void EventStream::on(const gotrace_large& large) {
+  const auto object = spans_.large(large);
+  if (!object) return;
+  AllocationSample sample;
+  sample.time_ns = large.event.time_ns;
+  sample.id = next_id_++;
+  sample.goid = large.event.goid;
+  sample.stack = stack_of(large.event);
+  sample.size = object->size;
+  sample.tracked = objects_.available();
+  if (sample.tracked) fates_.track(sample.id, *object);
+  sink_.accept(sample);
+}
+
 std::uint32_t EventStream::class_of(std::uint64_t size) const {
   if (size > kMostSmall || size_classes_.size() < 2) return 0;
   const auto found = std::lower_bound(size_classes_.begin() + 1, size_classes_.end(), size);

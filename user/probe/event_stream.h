@@ -46,6 +46,7 @@ class EventStream {
   void on(const EndEvent& end);
   void on(const gotrace_park& park);
   void on(const gotrace_refill& refill);
+  void on(const gotrace_large& large);
   void on(const gotrace_allocation& allocation);
   StackId stack_of(const gotrace_event& event);
   void send_settled();

@@ -9,6 +9,7 @@ static_assert(sizeof(gotrace_event) == 32);
 static_assert(sizeof(gotrace_birth) == 40);
 static_assert(sizeof(gotrace_park) == 40);
 static_assert(sizeof(gotrace_allocation) == 40);
+static_assert(sizeof(gotrace_large) == 40 + GOTRACE_SPAN_BYTES);
 static_assert(sizeof(gotrace_refill) == 56 + GOTRACE_SPAN_BYTES + GOTRACE_BITS_BYTES);
 static_assert(sizeof(gotrace_stack) == 24 + 8 * GOTRACE_MAX_FRAMES);
 static_assert(offsetof(gotrace_stack, pc) == 24);
@@ -45,6 +46,7 @@ std::optional<Event> decode_event(Bytes record) {
     case GOTRACE_REFILL:
       return whole<gotrace_refill>(record);
     case GOTRACE_LARGE:
+      return record.size() == sizeof(gotrace_large) ? whole<gotrace_large>(record) : whole<gotrace_allocation>(record);
     case GOTRACE_MALLOC:
       return whole<gotrace_allocation>(record);
     default:

@@ -2,7 +2,9 @@
 
 #include <capstone/capstone.h>
 
+#include <cstring>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace gotrace::probe {
@@ -54,7 +56,42 @@ bool may_precede_check(const Decoded& instruction) {
   }
 }
 
+struct Handle {
+  csh value = 0;
+  bool open = cs_open(CS_ARCH_X86, CS_MODE_64, &value) == CS_ERR_OK;
+  Handle() = default;
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  ~Handle() {
+    if (open) cs_close(&value);
+  }
+};
+
+// The target of `call rel32` (e8), the form of all of Go's direct calls.
+std::optional<std::uint64_t> called(const cs_insn& instruction) {
+  if (instruction.size != 5 || instruction.bytes[0] != 0xe8) return std::nullopt;
+  std::int32_t distance = 0;
+  std::memcpy(&distance, instruction.bytes + 1, sizeof(distance));
+  return instruction.address + instruction.size + static_cast<std::uint64_t>(std::int64_t{distance});
+}
+
 }  // namespace
+
+std::vector<std::uint64_t> behind_calls(Bytes code, std::uint64_t address, std::uint64_t callee) {
+  const Handle handle;
+  if (!handle.open) return {};
+  const std::unique_ptr<cs_insn, void (*)(cs_insn*)> instruction(cs_malloc(handle.value),
+                                                                 [](cs_insn* one) { cs_free(one, 1); });
+  std::vector<std::uint64_t> offsets;
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(code.data());
+  std::size_t left = code.size();
+  std::uint64_t at = address;
+  while (left > 0) {
+    if (!cs_disasm_iter(handle.value, &bytes, &left, &at, instruction.get())) return {};
+    if (called(*instruction) == callee && left > 0) offsets.push_back(at - address);
+  }
+  return offsets;
+}
 
 Result<Site> choose_site(Bytes code, int go_minor) {
   if (go_minor < kFirstProbedMinor) return failure("this version of Go passes arguments on the stack");

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "base/byte_reader.h"
 #include "base/result.h"
@@ -32,5 +33,9 @@ constexpr int kFirstProbedMinor = 17;
 // `code`: all of the function, from its entry. `go_minor`: 24 for Go 1.24; at least kFirstProbedMinor. Bytes that are
 // no code of a known shape are an error.
 [[nodiscard]] Result<Site> choose_site(Bytes code, int go_minor);
+
+// Offsets in `code`, which lies at link-time `address`, of the instructions behind its direct calls of `callee`: what
+// that returned is in rax there. Empty when it is not called, or when the code can't be decoded up to its end.
+[[nodiscard]] std::vector<std::uint64_t> behind_calls(Bytes code, std::uint64_t address, std::uint64_t callee);
 
 }  // namespace gotrace::probe

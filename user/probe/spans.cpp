@@ -122,6 +122,16 @@ std::optional<FirstObject> SpanLook::replaced(const gotrace_refill& refill) cons
                       std::as_bytes(std::span(refill.bits)).first(refill.bits_count));
 }
 
+// mheap_.alloc gives it the heap's sweepgen (runtime/mheap.go, initSpan).
+std::optional<FirstObject> SpanLook::large(const gotrace_large& large) const {
+  if (!usable() || large.span == 0) return std::nullopt;
+  const auto fields = parse(std::as_bytes(std::span(large.span_bytes)).first(layout_.mspan.size));
+  const bool sound = fields && fields->state == kSpanInUse && fields->start != 0 && fields->slots == 1 &&
+                     fields->size >= kMostSmall && fields->span_class >> 1 == 0;
+  if (!sound) return std::nullopt;
+  return FirstObject{large.span, fields->start, fields->size, 1, 0, fields->generation, fields->span_class};
+}
+
 std::vector<std::optional<FirstObject>> SpanLook::cached(std::span<const CacheSlot> slots,
                                                          std::uint32_t heap_generation) {
   std::vector<std::optional<FirstObject>> result(slots.size());

@@ -50,6 +50,8 @@ class SpanLook {
   // Of the span that a refill replaced, copied by the probe; nothing when a GC had flushed it before, or its first free
   // slot lies beyond the bits that were copied.
   [[nodiscard]] std::optional<FirstObject> replaced(const gotrace_refill& refill) const;
+  // The object of a span that allocLarge has just returned, copied by the probe.
+  [[nodiscard]] std::optional<FirstObject> large(const gotrace_large& large) const;
   // Of what lies in each slot now; nothing for an empty slot, or when a GC has come by.
   [[nodiscard]] std::vector<std::optional<FirstObject>> cached(std::span<const CacheSlot> slots,
                                                                std::uint32_t heap_generation);

@@ -63,7 +63,7 @@ Result<Site> site_in(const Program& program, const FunctionRange& function) {
 
 // A probe has one way to treat its hits, so sites of different kinds can't be mixed.
 ProbePlan plan_one(const Program& program, const Wanted& wanted) {
-  ProbePlan plan{wanted.probe, wanted.group, wanted.name, wanted.symbol, {}, SiteKind::push_frame, ""};
+  ProbePlan plan{wanted.probe, wanted.group, wanted.name, wanted.symbol, {}, SiteKind::push_frame, false, ""};
   const auto functions = functions_of(program, wanted);
   if (functions.empty()) plan.reason = fmt::format("{} is not in this program", wanted.symbol);
   for (const auto& function : functions) {
@@ -86,6 +86,26 @@ ProbePlan plan_one(const Program& program, const Wanted& wanted) {
   }
   if (!plan.reason.empty()) plan.file_offsets.clear();
   return plan;
+}
+
+// Where allocLarge's caller (mallocgcLarge since Go 1.24) holds what it returned: the span of one object, whose fate
+// can be followed. Nothing when that place is not found; the entry of allocLarge then tells size and stack at least.
+std::optional<ProbePlan> plan_large_returned(const Program& program, const Wanted& wanted) {
+  const auto& layout = program.layout();
+  const auto callee = program.functions().find(wanted.symbol);
+  if (!callee || layout.mspan.size == 0 || layout.mspan.size > GOTRACE_SPAN_BYTES) return std::nullopt;
+  ProbePlan plan{wanted.probe, wanted.group, wanted.name, wanted.symbol, {}, SiteKind::stepped, true, ""};
+  for (const char* name : {"runtime.mallocgcLarge", "runtime.mallocgc"}) {
+    const auto caller = program.functions().find(name);
+    const auto code = caller ? program.code(*caller) : std::nullopt;
+    if (!code) continue;
+    for (const std::uint64_t behind : behind_calls(*code, caller->entry, callee->entry)) {
+      const auto offset = program.file_offset(caller->entry + behind);
+      if (!offset) return std::nullopt;
+      plan.file_offsets.push_back(*offset);
+    }
+  }
+  return plan.file_offsets.empty() ? std::nullopt : std::optional(plan);
 }
 
 std::optional<std::uint64_t> inode_of(const std::string& path, std::uint64_t& kernel_device) {
@@ -135,14 +155,19 @@ std::vector<ProbePlan> plan_probes(const Program& program, const ProbeOptions& o
   std::vector<ProbePlan> result;
   const int minor = program.build_info().minor;
   for (const auto& wanted : wanted_probes(options)) {
-    ProbePlan unprobed{wanted.probe, wanted.group, wanted.name, wanted.symbol, {}, SiteKind::push_frame, ""};
+    ProbePlan unprobed{wanted.probe, wanted.group, wanted.name, wanted.symbol, {}, SiteKind::push_frame, false, ""};
     if (minor < kFirstProbedMinor) {
       unprobed.reason = fmt::format(
           "Go 1.{} keeps g in thread-local storage and arguments on the stack, which probes do not read", minor);
     } else if (!program.layout().g.goid.present()) {
       unprobed.reason = "where a goroutine's id lies is not known for this version of Go";
     }
-    result.push_back(unprobed.reason.empty() ? plan_one(program, wanted) : unprobed);
+    if (!unprobed.reason.empty()) {
+      result.push_back(unprobed);
+      continue;
+    }
+    auto returned = wanted.probe == GOTRACE_LARGE ? plan_large_returned(program, wanted) : std::nullopt;
+    result.push_back(returned ? std::move(*returned) : plan_one(program, wanted));
   }
   return result;
 }
@@ -160,6 +185,7 @@ Result<gotrace_settings> settings_for(const Program& program, const std::vector<
     settings.span_alloc_bits = span.allocBits.offset;
   }
   for (const auto& plan : plans) {
+    if (plan.returned) settings.large_returned = 1;
     if (plan.kind == SiteKind::stack_check_branch) settings.drop_taken |= 1U << plan.probe;
   }
   if (const auto function = program.functions().find("runtime.mallocgc")) {

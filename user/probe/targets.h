@@ -20,6 +20,7 @@ struct ProbePlan {
   std::string symbol;                       // ProbeState::symbol
   std::vector<std::uint64_t> file_offsets;  // empty: see reason
   SiteKind kind = SiteKind::push_frame;     // the dearest of its sites
+  bool returned = false;                    // behind calls of `symbol`, not in it
   std::string reason;                       // why it can't be attached
 };
 

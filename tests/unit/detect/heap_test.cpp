@@ -181,7 +181,35 @@ TEST_CASE("large objects of which nothing tells who keeps them: who allocates mo
     for (int k = 0; k < 5; ++k) s.sample_large(leak, 65536);
   }
   s.collect();
-  CHECK(analyze(s.model).findings.empty());
+  const auto analysis = analyze(s.model);
+  CHECK(analysis.findings.empty());
+  const auto& not_checked = analysis.summary.not_checked;
+  CHECK(std::any_of(not_checked.begin(), not_checked.end(), [](const auto& check) {
+    return check.check == "call-site-growth" && check.reason.find("the heap grows by") == 0;
+  }));
+}
+
+TEST_CASE("large objects whose fate was followed: who keeps them is told from who only allocates them") {
+  Scenario s(5);
+  const StackId churn = s.stack({s.location("main.churn", 5)});
+  const StackId leak = s.stack({s.location("main.keep", 9)});
+  std::vector<std::uint64_t> dying;
+  for (int i = 0; i < 40; ++i) {
+    s.collect();
+    s.fates(std::exchange(dying, {}));
+    s.pass(0.25);
+    s.allocate(0, 75 * 131072 + 5 * 65536);
+    s.free(0, 75 * 131072);
+    for (int k = 0; k < 75; ++k) dying.push_back(s.sample_large(churn, 131072, true));
+    for (int k = 0; k < 5; ++k) s.sample_large(leak, 65536, true);
+  }
+  s.collect();
+  s.fates(dying);
+  const auto analysis = analyze(s.model);
+  const auto sites = growing(analysis);
+  REQUIRE(sites.size() == 1);
+  CHECK(sites[0]->stack.front().function == "main.keep");
+  CHECK(sites[0]->growth_bytes->value == Approx(20 * 65536).epsilon(0.15));
 }
 
 TEST_CASE("large objects: the heap profile tells which of three sites keep theirs") {

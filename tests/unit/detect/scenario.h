@@ -134,14 +134,17 @@ class Scenario {
   }
   [[nodiscard]] std::uint64_t last_sample() const { return samples_; }
   // A sample of a large object, which nothing follows.
-  void sample_large(StackId site, std::uint64_t bytes) {
+  // Its id; `tracked`: fates() will tell of its end.
+  std::uint64_t sample_large(StackId site, std::uint64_t bytes, bool tracked = false) {
     AllocationSample record;
+    record.tracked = tracked;
     record.time_ns = now_ns_;
     record.id = ++samples_;
     record.stack = site;
     record.size = bytes;
     record.objects = 1;
     model.accept(record);
+    return record.id;
   }
   // What the heap profile says of a site now, in samples; sent before profile().
   void bucket(StackId site, std::uint64_t size, std::uint64_t allocs, std::uint64_t frees,

@@ -37,6 +37,7 @@ type node struct{ a, b, c, d, e, f *node }
 var kept []*node
 var keptLarge [][]byte
 var sink *node
+var sinkLarge []byte
 
 //go:noinline
 func spawn(n int) {
@@ -86,6 +87,14 @@ func large(n int) {
 	}
 }
 
+//go:noinline
+func dropLarge(n int) {
+	for i := 0; i < n; i++ {
+		sinkLarge = make([]byte, 50000)
+	}
+	sinkLarge = nil
+}
+
 func main() {
 	orders, err := os.Open(os.Args[1])
 	if err != nil {
@@ -109,6 +118,8 @@ func main() {
 			keepNodes(n)
 		case "drop":
 			dropNodes(n)
+		case "droplarge":
+			dropLarge(n)
 		case "large":
 			large(n)
 		case "gc":

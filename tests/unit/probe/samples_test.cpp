@@ -133,6 +133,31 @@ TEST_CASE("spans: of more slots than bits were copied, the free ones are counted
   CHECK_FALSE(look.replaced(full).has_value());
 }
 
+TEST_CASE("spans: of a large object's span, what was copied behind allocLarge is checked") {
+  FakeMemory memory;
+  SpanLook look(memory, layout());
+  const auto large_of = [&](auto change) {
+    FakeSpan span;
+    span.slots = 1;
+    span.size = 65536;
+    span.span_class = 1;
+    span.generation = 12;
+    change(span);
+    gotrace_large large{};
+    large.span = 0x1000;
+    const auto bytes = span.bytes();
+    std::memcpy(large.span_bytes, bytes.data(), bytes.size());
+    return look.large(large);
+  };
+  CHECK(large_of([](FakeSpan&) {}) == FirstObject{0x1000, 0xc000100000, 65536, 1, 0, 12, 1});
+  CHECK_FALSE(large_of([](FakeSpan& span) { span.slots = 2; }));
+  CHECK_FALSE(large_of([](FakeSpan& span) { span.span_class = 2; }));
+  CHECK_FALSE(large_of([](FakeSpan& span) { span.size = 1024; }));
+  CHECK_FALSE(large_of([](FakeSpan& span) { span.start = 0; }));
+  CHECK_FALSE(large_of([](FakeSpan& span) { span.state = 0; }));
+  CHECK_FALSE(look.large(gotrace_large{}));  // it could not be read
+}
+
 TEST_CASE("spans: what can't be a span that was just used up is no object") {
   FakeMemory memory;
   SpanLook look(memory, layout());

@@ -193,6 +193,7 @@ TEST_CASE("allocation samples stand for what was allocated, and dead ones are to
   bench.drain();
   bench.go.order("drop", 100'000);
   bench.go.order("large", 7);
+  bench.go.order("droplarge", 9);
   bench.drain();
   bench.go.order("gc", 0);
   bench.drain();
@@ -210,7 +211,14 @@ TEST_CASE("allocation samples stand for what was allocated, and dead ones are to
   CHECK(kept.dead == 0);
   CHECK(dropped.dead >= dropped.tracked * 95 / 100);
   CHECK(kept.censored == 0);
-  CHECK(seen(bench.sink, "main.large", 40960).samples == 7);
+  const Seen kept_large = seen(bench.sink, "main.large", 40960);
+  CHECK(kept_large.samples == 7);
+  CHECK(kept_large.tracked == 7);
+  CHECK(kept_large.dead + kept_large.censored == 0);
+  const Seen dropped_large = seen(bench.sink, "main.dropLarge", 57344);
+  CHECK(dropped_large.samples == 9);
+  CHECK(dropped_large.tracked == 9);
+  CHECK(dropped_large.dead == 9);
 }
 
 TEST_CASE("every allocation is counted when asked for") {
