@@ -49,8 +49,9 @@ void read_scheduler(const goruntime::Program& program, Activity& into) {
 
 void count_allocations(const HeapCounters& counters, const std::vector<std::uint32_t>& sizes, Activity& into) {
   if (!counters.by_class) return;
-  double refills = static_cast<double>(counters.allocated[0]);
-  double objects = refills;
+  double refills = 0;
+  double objects = static_cast<double>(counters.allocated[0]);
+  into.large = objects;
   for (std::size_t i = 1; i < std::min(sizes.size(), kSizeClasses); ++i) {
     if (sizes[i] == 0) continue;
     refills += static_cast<double>(counters.allocated[i]) / objects_in_span(sizes[i]);
@@ -60,6 +61,11 @@ void count_allocations(const HeapCounters& counters, const std::vector<std::uint
   into.objects = objects;
 }
 
+std::optional<double> ActivityRates::per_second(Group group, double large_hits) const {
+  const auto rate = rates_[static_cast<std::size_t>(group)];
+  return group == Group::allocations && rate ? *rate + large_hits * large_rate_.value_or(0) : rate;
+}
+
 void ActivityRates::observe(const Activity& activity) {
   if (!last_) {
     last_ = activity;
@@ -67,8 +73,8 @@ void ActivityRates::observe(const Activity& activity) {
   }
   if (activity.time_ns < last_->time_ns + kLeastApart) return;
   const double elapsed = static_cast<double>(activity.time_ns - last_->time_ns);
-  const auto update = [&](Group group, const std::optional<double>& now, const std::optional<double>& before) {
-    auto& rate = rates_[static_cast<std::size_t>(group)];
+  const auto update = [&](std::optional<double>& rate, const std::optional<double>& now,
+                          const std::optional<double>& before) {
     if (!now || !before || *now < *before) {  // torn, or not told any more
       if (!now) rate.reset();
       return;
@@ -79,10 +85,11 @@ void ActivityRates::observe(const Activity& activity) {
   };
   // As many end as are born, in the long run; a hit each.
   const auto twice = [](std::optional<double> count) { return count ? std::optional(2 * *count) : count; };
-  update(Group::lifecycle, twice(activity.created), twice(last_->created));
-  update(Group::parks, activity.parked, last_->parked);
-  update(Group::allocations, activity.refills, last_->refills);
-  update(Group::mallocs, activity.objects, last_->objects);
+  update(rates_[static_cast<std::size_t>(Group::lifecycle)], twice(activity.created), twice(last_->created));
+  update(rates_[static_cast<std::size_t>(Group::parks)], activity.parked, last_->parked);
+  update(rates_[static_cast<std::size_t>(Group::allocations)], activity.refills, last_->refills);
+  update(large_rate_, activity.large, last_->large);
+  update(rates_[static_cast<std::size_t>(Group::mallocs)], activity.objects, last_->objects);
   last_ = activity;
 }
 

@@ -23,7 +23,8 @@ struct Activity {
   std::uint64_t time_ns = 0;
   std::optional<double> created;
   std::optional<double> parked;
-  std::optional<double> refills;  // and large objects
+  std::optional<double> refills;
+  std::optional<double> large;
   std::optional<double> objects;
 };
 
@@ -37,11 +38,13 @@ class ActivityRates {
  public:
   // In order of time; what comes sooner than 30 ms after the last is passed over.
   void observe(const Activity& activity);
-  [[nodiscard]] std::optional<double> per_second(Group group) const { return rates_[static_cast<std::size_t>(group)]; }
+  // Of hits; a large object counts as `large_hits` ones, since its probe is at a dearer site than refill's.
+  [[nodiscard]] std::optional<double> per_second(Group group, double large_hits = 1) const;
 
  private:
   std::optional<Activity> last_;
   std::array<std::optional<double>, kGroups> rates_{};
+  std::optional<double> large_rate_;
 };
 
 }  // namespace gotrace::probe

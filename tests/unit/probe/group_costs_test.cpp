@@ -30,6 +30,15 @@ TEST_CASE("costs: traps by their calibrated cost and the programs' own time, by 
   CHECK(costs.take(Group::parks).hits == 0);
 }
 
+TEST_CASE("costs: a hit at a dearer site counts as several, so that cost by hit stays that of the cheapest") {
+  GroupCosts costs;
+  costs.add(GOTRACE_REFILL, Group::allocations, std::array{counted(100, 0)}, 400);
+  costs.add(GOTRACE_LARGE, Group::allocations, std::array{counted(10, 0)}, 1600, 4);
+  const auto cost = costs.take(Group::allocations);
+  CHECK(cost.hits == 140);
+  CHECK(cost.cost_ns == 140 * 400);
+}
+
 TEST_CASE("costs: a counter that wraps round costs what was added, not the whole range") {
   GroupCosts costs;
   costs.add(GOTRACE_PARKS, Group::parks, std::array{counted(UINT64_MAX - 2, UINT64_MAX - 9)}, 0);
@@ -79,21 +88,30 @@ TEST_CASE("the pace of draining follows how full the buffer was") {
 TEST_CASE("rates come from counters that are read free of charge") {
   constexpr std::uint64_t kSecond = 1'000'000'000;
   ActivityRates rates;
-  Activity activity{kSecond, 100, 1000, {}, {}};
+  Activity activity{kSecond, 100, 1000, {}, {}, {}};
   rates.observe(activity);
   CHECK_FALSE(rates.per_second(Group::lifecycle).has_value());
-  activity = {2 * kSecond, 150, 5000, {}, {}};
+  activity = {2 * kSecond, 150, 5000, {}, {}, {}};
   rates.observe(activity);
   CHECK(rates.per_second(Group::lifecycle).value() == Approx(100));  // fifty births, as many ends
   CHECK(rates.per_second(Group::parks).value() == Approx(4000));
   CHECK_FALSE(rates.per_second(Group::allocations).has_value());
-  rates.observe({2 * kSecond + 1000, 1e9, 1e9, {}, {}});  // too soon: passed over
+  rates.observe({2 * kSecond + 1000, 1e9, 1e9, {}, {}, {}});  // too soon: passed over
   CHECK(rates.per_second(Group::parks).value() == Approx(4000));
-  rates.observe({3 * kSecond, 150, 100, {}, {}});  // a torn read: the count can't fall
+  rates.observe({3 * kSecond, 150, 100, {}, {}, {}});  // a torn read: the count can't fall
   CHECK(rates.per_second(Group::parks).value() == Approx(4000));
-  rates.observe({9 * kSecond, 150, std::nullopt, {}, {}});
+  rates.observe({9 * kSecond, 150, std::nullopt, {}, {}, {}});
   CHECK_FALSE(rates.per_second(Group::parks).has_value());
   CHECK(rates.per_second(Group::lifecycle).value() < 1);
+}
+
+TEST_CASE("a large object counts as several refills") {
+  constexpr std::uint64_t kSecond = 1'000'000'000;
+  ActivityRates rates;
+  rates.observe({kSecond, {}, {}, 1000, 500, {}});
+  rates.observe({2 * kSecond, {}, {}, 1040, 510, {}});
+  CHECK(rates.per_second(Group::allocations).value() == Approx(50));
+  CHECK(rates.per_second(Group::allocations, 4).value() == Approx(80));
 }
 
 TEST_CASE("refills are told from the objects of each class by what a span of it holds") {
@@ -104,7 +122,8 @@ TEST_CASE("refills are told from the objects of each class by what a span of it 
   counters.allocated[2] = 28 * 10;  // 1152 B: 7 to a span
   Activity activity;
   count_allocations(counters, {0, 1024, 1152}, activity);
-  CHECK(activity.refills.value() == Approx(3 + 1024 + 40));
+  CHECK(activity.refills.value() == Approx(1024 + 40));
+  CHECK(activity.large.value() == Approx(3));
   CHECK(activity.objects.value() == Approx(3 + 8192 + 280));
   Activity unknown;
   count_allocations(HeapCounters{}, {0, 1024}, unknown);
