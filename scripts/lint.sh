@@ -22,13 +22,14 @@ allowed() {
     records) echo base ;;
     process) echo base records ;;
     goruntime) echo base records process ;;
+    proof) echo base records process goruntime ;;
     probe) echo base records process goruntime ;;
     trace) echo base records ;;
     model) echo base records ;;
     detect) echo base records model ;;
     report) echo base records model detect ;;
-    session) echo base records process goruntime probe trace model detect report ;;
-    cli) echo base records process goruntime probe trace model detect report session ;;
+    session) echo base records process goruntime proof probe trace model detect report ;;
+    cli) echo base records process goruntime proof probe trace model detect report session ;;
     *) return 1 ;;
   esac
 }

@@ -49,6 +49,7 @@ const std::vector<Command>& commands() {
       {"record", "record -p PID -o FILE", "record until Ctrl-C, --duration, or the process's end", run_record},
       {"report", "report FILE", "a report from a recording, in any format", run_report},
       {"replay", "replay FILE", "the live screen over a recording; off a terminal as report", run_replay},
+      {"prove", "prove -p PID", "which goroutines can never run again; stops it for a moment", run_prove},
       {"explain", "explain ID FILE", "one finding in full: stack, evidence, members", run_explain},
       {"list", "list", "the Go processes of this host", run_list},
       {"doctor", "doctor [-p PID]", "what works here, what does not, what to do", run_doctor},

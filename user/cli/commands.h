@@ -13,6 +13,7 @@ int run_live(const Arguments& arguments);
 int run_record(const Arguments& arguments);
 int run_report(const Arguments& arguments);
 int run_replay(const Arguments& arguments);
+int run_prove(const Arguments& arguments);
 int run_explain(const Arguments& arguments);
 int run_list(const Arguments& arguments);
 int run_doctor(const Arguments& arguments);

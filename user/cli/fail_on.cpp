@@ -29,7 +29,9 @@ int judge(const detect::Analysis& analysis, FailOn fail_on) {
   if (std::any_of(findings.begin(), findings.end(), [&](const auto& found) { return found.verdict >= least(fail_on); }))
     return kFound;
   // Nothing but a proof can say that nothing is provable.
-  if (fail_on == FailOn::proved) return kNotJudged;
+  const auto& checked = analysis.summary.checked;
+  if (fail_on == FailOn::proved)
+    return std::find(checked.begin(), checked.end(), "goroutine-proof") != checked.end() ? kDone : kNotJudged;
   const auto& missing = analysis.summary.not_checked;
   if (std::any_of(missing.begin(), missing.end(), [&](const auto& check) { return matters(check.check, fail_on); }))
     return kNotJudged;

@@ -184,6 +184,16 @@ struct HeapProfileSummary {
   std::uint64_t buckets = 0;
 };
 
+// Goroutines that wait where only another one can end it, and why they may be woken.
+struct ReachedGoroutineGroup {
+  std::uint64_t count = 0;
+  std::optional<Frame> created_by;
+  std::optional<Frame> blocked_at;
+  std::string wait_reason;
+  std::string path;              // from what can still run to what one of them waits for, in words
+  std::optional<Frame> used_at;  // code that uses the package variable that the path begins at
+};
+
 struct Analysis {
   SessionStart session;
   std::optional<SessionEnd> end;
@@ -200,8 +210,10 @@ struct Analysis {
   std::map<std::string, std::uint64_t> loss;  // last count of each cause
   Memory memory;
   Goroutines goroutines;
-  std::vector<CallSite> call_sites;  // growing first, then by live bytes
-  std::vector<Finding> findings;     // worst first
+  std::vector<CallSite> call_sites;            // growing first, then by live bytes
+  std::vector<Finding> findings;               // worst first
+  std::optional<Proof> proof;                  // nullopt: none was tried
+  std::vector<ReachedGoroutineGroup> reached;  // of the proof: what it could not prove; largest first
   // Set when a replay judged with another --stuck-after than the one recorded (session.stuck_after_ns is then the new).
   std::optional<std::uint64_t> recorded_stuck_after_ns;
 };

@@ -10,6 +10,7 @@
 #include "detect/frames.h"
 #include "detect/heap_parts.h"
 #include "detect/memory.h"
+#include "detect/proved_goroutines.h"
 #include "detect/related.h"
 
 namespace gotrace::detect {
@@ -110,7 +111,16 @@ bool grows_for_nobody(const HeapJudgement& heap) {
                                [](const SiteGrowth& site) { return site.call_site.trend == Trend::growing; });
 }
 
+// One moment shows no growth, and a snapshot is no look at what goes on.
+void add_proof_checks(const Proof& proof, Analysis& out) {
+  check(out, "goroutine-proof", proof.off.empty(), proof.off, "");
+  for (const char* name : {"goroutine-growth", "heap-growth", "call-site-growth", "outside-heap"})
+    check(out, name, false, "one moment shows no growth",
+          fmt::format("gotrace-leak -p {}", out.target ? out.target->pid : 0));
+}
+
 void add_checks(const model::Model& model, const Judgements& judgements, Analysis& out) {
+  if (model.proof()) return add_proof_checks(*model.proof(), out);
   constexpr auto longer = "look longer: --duration 60s";
   const auto looks = model.goroutines().look_count();
   const std::string no_looks = reason_of(out, "snapshots", "too few looks at the goroutines");
@@ -196,6 +206,8 @@ Analysis analyze(const model::Model& model) {
   add_goroutines(model, judgements.goroutines, out);
   for (const SiteGrowth& site : judgements.heap.sites) out.call_sites.push_back(site.call_site);
   out.memory = judge_memory(model, judgements);
+  out.proof = model.proof();
+  out.reached = reached_groups(model, judgements.goroutines);
   add_findings(model, judgements, out);
   add_checks(model, judgements, out);
   add_floors(model, judgements, out);

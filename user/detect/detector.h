@@ -21,6 +21,7 @@ using Detector = std::vector<Finding> (*)(const model::Model& model, const Judge
 
 [[nodiscard]] std::vector<Finding> find_growing_goroutines(const model::Model& model, const Judgements& judgements);
 [[nodiscard]] std::vector<Finding> find_stuck_goroutines(const model::Model& model, const Judgements& judgements);
+[[nodiscard]] std::vector<Finding> find_proved_goroutines(const model::Model& model, const Judgements& judgements);
 [[nodiscard]] std::vector<Finding> find_growing_call_sites(const model::Model& model, const Judgements& judgements);
 [[nodiscard]] std::vector<Finding> find_open_file_leaks(const model::Model& model, const Judgements& judgements);
 [[nodiscard]] std::vector<Finding> find_unexplained_resident(const model::Model& model, const Judgements& judgements);

@@ -25,6 +25,18 @@ struct FunctionRange {
   friend bool operator==(const FunctionRange&, const FunctionRange&) = default;
 };
 
+// Which words of a function's frame hold pointers while a call that it made has not returned, as the garbage collector
+// knows it.
+struct FrameMaps {
+  struct Object {             // a variable whose address is taken: pointers lead to it, or it does not count
+    std::int32_t offset = 0;  // from the end of the locals when negative, else from the arguments
+    std::uint32_t size = 0;   // bytes
+  };
+  std::vector<bool> locals;     // of the words up to the end of the locals
+  std::vector<bool> arguments;  // of the words from the arguments on
+  std::vector<Object> objects;
+};
+
 class FunctionTable {
  public:
   virtual ~FunctionTable() = default;
@@ -40,6 +52,8 @@ class FunctionTable {
   [[nodiscard]] virtual std::vector<Frame> frames(std::uint64_t pc) const = 0;
   // Bytes from the stack pointer to the return address at `pc` (pcsp table); nullopt: unknown.
   [[nodiscard]] virtual std::optional<std::int32_t> stack_delta(std::uint64_t pc) const = 0;
+  // Of the call before `pc` + 1; nullopt: not known, so that each word may hold one.
+  [[nodiscard]] virtual std::optional<FrameMaps> frame_maps(std::uint64_t) const { return std::nullopt; }
 };
 
 }  // namespace gotrace::goruntime

@@ -10,9 +10,15 @@ namespace {
 
 constexpr std::uint64_t kMostSpans = 1U << 24;
 
+bool sane(const SpanView& span) {
+  return span.in_use() && span.limit > span.base && span.limit - span.base <= span.pages * kHeapPage;
+}
+
+}  // namespace
+
 // mheap_.allspans only ever grows, but its array moves when it does (runtime/mheap.go, recordspan): an address of the
 // old array holds old spans, so that is no harm. Nothing is freed.
-std::optional<std::vector<process::Address>> span_addresses(const Program& program) {
+std::optional<std::vector<process::Address>> read_span_addresses(const Program& program) {
   const auto& mheap = program.layout().mheap;
   const auto heap = program.global("mheap_");
   if (!heap || !mheap.allspans_array.present() || !mheap.allspans_len.present()) return std::nullopt;
@@ -25,14 +31,8 @@ std::optional<std::vector<process::Address>> span_addresses(const Program& progr
   return addresses;
 }
 
-bool sane(const SpanView& span) {
-  return span.in_use() && span.limit > span.base && span.limit - span.base <= span.pages * kHeapPage;
-}
-
-}  // namespace
-
 std::optional<HeapSpans> HeapSpans::read(const Program& program) {
-  auto addresses = span_addresses(program);
+  auto addresses = read_span_addresses(program);
   const Layout& layout = program.layout();
   if (!addresses || layout.mspan.size == 0) return std::nullopt;
   std::vector<SpanView> spans;

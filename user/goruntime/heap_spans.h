@@ -10,6 +10,9 @@
 
 namespace gotrace::goruntime {
 
+// The addresses in mheap_.allspans: runtime.mspan structs, those of spans that were freed among them.
+[[nodiscard]] std::optional<std::vector<process::Address>> read_span_addresses(const Program& program);
+
 class HeapSpans {
  public:
   // nullopt: runtime.mheap_ was not found, or can't be read.

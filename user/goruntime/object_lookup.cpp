@@ -6,7 +6,9 @@
 namespace gotrace::goruntime {
 namespace {
 
-constexpr std::uint8_t kSpanInUse = 1;  // mSpanInUse, runtime/mheap.go
+constexpr std::uint8_t kSpanInUse = 1;            // mSpanInUse, runtime/mheap.go
+constexpr std::uint8_t kSpanManual = 2;           // mSpanManual
+constexpr std::uint64_t kMostPages = 1ULL << 35;  // 48 bits of address space
 constexpr int kAttempts = 3;
 
 std::uint64_t number(Bytes bytes, const Field& field) {
@@ -18,10 +20,13 @@ std::uint64_t number(Bytes bytes, const Field& field) {
 }  // namespace
 
 bool SpanView::in_use() const {
-  constexpr std::uint64_t kMostPages = 1ULL << 35;  // 48 bits of address space
   return state == kSpanInUse && base != 0 && base % kHeapPage == 0 && pages != 0 && pages < kMostPages &&
          element_size != 0 && element_size <= pages * kHeapPage && elements != 0 &&
          elements <= pages * kHeapPage / element_size;
+}
+
+bool SpanView::manual() const {
+  return state == kSpanManual && base != 0 && base % kHeapPage == 0 && pages != 0 && pages < kMostPages;
 }
 
 SpanView decode_span(const Layout& layout, Bytes bytes) {

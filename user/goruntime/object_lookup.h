@@ -26,6 +26,7 @@ struct SpanView {  // a runtime.mspan
   std::uint8_t state = 0;
   bool user_arena = false;            // a chunk of package arena: no object of its own
   [[nodiscard]] bool in_use() const;  // holds Go objects, and its numbers fit each other
+  [[nodiscard]] bool manual() const;  // the runtime's own: stacks of goroutines, and what the GC works with
   [[nodiscard]] bool noscan() const { return (span_class & 1) != 0; }
   [[nodiscard]] bool large() const { return (span_class >> 1) == 0; }  // one object, of no size class
 };

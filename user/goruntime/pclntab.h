@@ -59,6 +59,7 @@ class PclnTable final : public FunctionTable {
   [[nodiscard]] std::optional<FunctionRange> containing(std::uint64_t pc) const override;
   [[nodiscard]] std::vector<Frame> frames(std::uint64_t pc) const override;
   [[nodiscard]] std::optional<std::int32_t> stack_delta(std::uint64_t pc) const override;
+  [[nodiscard]] std::optional<FrameMaps> frame_maps(std::uint64_t pc) const override;
 
  private:
   struct Shape;  // offsets within _func and inlinedCall
@@ -83,7 +84,10 @@ class PclnTable final : public FunctionTable {
                                                      std::uint64_t pc) const;
   [[nodiscard]] std::optional<std::int32_t> pc_data(Bytes function, std::uint32_t which, const FunctionRange& range,
                                                     std::uint64_t pc) const;
-  [[nodiscard]] std::uint64_t inline_tree(Bytes function) const;  // link-time address; 0: none
+  // The link-time address of the function's data of that kind; 0: none.
+  [[nodiscard]] std::uint64_t function_data(Bytes function, std::uint8_t which) const;
+  [[nodiscard]] std::optional<std::vector<bool>> stack_map(Bytes function, std::uint8_t which,
+                                                           std::int32_t index) const;
   [[nodiscard]] std::optional<Inlined> inlined_call(std::uint64_t tree, std::int32_t index) const;
   [[nodiscard]] std::string_view file_name(Bytes function, std::int32_t number) const;
 

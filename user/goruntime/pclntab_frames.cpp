@@ -59,20 +59,18 @@ std::optional<std::int32_t> PclnTable::pc_data(Bytes function, std::uint32_t whi
   return pc_value(*table, range, pc);
 }
 
-std::uint64_t PclnTable::inline_tree(Bytes function) const {
-  if (!source_.image || shape_->inline_tree >= load_or_zero<std::uint8_t>(function, shape_->function_data_count)) {
-    return 0;
-  }
+std::uint64_t PclnTable::function_data(Bytes function, std::uint8_t which) const {
+  if (!source_.image || which >= load_or_zero<std::uint8_t>(function, shape_->function_data_count)) return 0;
   const std::uint64_t pc_data_count = load_or_zero<std::uint32_t>(function, shape_->pc_data_count);
   std::uint64_t offset = shape_->size + 4 * pc_data_count;
   if (shape_->function_data_pointers) {
     // Aligned to 8 in memory; the table itself is aligned to 32 by the linker.
     const auto place = static_cast<std::uint64_t>(function.data() - source_.table.data()) + offset;
     offset += (8 - place % 8) % 8;
-    const auto pointer = load<std::uint64_t>(function, offset + 8ULL * shape_->inline_tree);
+    const auto pointer = load<std::uint64_t>(function, offset + 8ULL * which);
     return pointer.value_or(0) == 0 ? 0 : *pointer - source_.pointer_bias;
   }
-  const auto from_go_func = load<std::uint32_t>(function, offset + 4ULL * shape_->inline_tree);
+  const auto from_go_func = load<std::uint32_t>(function, offset + 4ULL * which);
   if (!from_go_func || *from_go_func == kNoFunctionData || source_.go_func == 0) return 0;
   return source_.go_func + *from_go_func;
 }
@@ -110,7 +108,7 @@ std::vector<Frame> PclnTable::frames(std::uint64_t pc) const {
   if (data.empty()) return {Frame{.function = std::string(whole.name), .file = std::string(kUnknown)}};
   const auto file_table = load_or_zero<std::uint32_t>(data, shape_->file);
   const auto line_table = load_or_zero<std::uint32_t>(data, shape_->line);
-  const std::uint64_t tree = inline_tree(data);
+  const std::uint64_t tree = function_data(data, shape_->inline_tree);
 
   std::vector<Frame> all;
   std::vector<Frame> shown;

@@ -25,6 +25,7 @@ struct PclnTable::Shape {
   std::uint8_t inlined_function_id;
   std::uint8_t inlined_name;
   std::uint8_t inlined_parent_pc;
+  std::uint8_t arguments;  // args in _func
 };
 
 }  // namespace gotrace::goruntime

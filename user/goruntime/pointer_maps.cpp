@@ -118,21 +118,38 @@ PointerMaps::Words PointerMaps::from_arena(process::Address address, std::uint64
   return words;
 }
 
-bool PointerMaps::has_inline_marks(process::Address page) {
+// nullopt: can't be read.
+std::optional<bool> PointerMaps::has_inline_marks(process::Address page) {
   const Field& field = layout_.heapArena.pageUseSpanInlineMarkBits;
-  const auto arena = field.present() ? arena_of(page) : std::nullopt;
-  if (!arena) return false;
+  if (!field.present()) return false;
+  const auto arena = arena_of(page);
+  if (!arena) return std::nullopt;
   const std::uint64_t index = offset_in_arena(page) / kHeapPage;
   const auto byte = memory_.value<std::uint8_t>(*arena + field.offset + index / 8);
-  return byte && ((*byte >> (index % 8)) & 1) != 0;
+  if (!byte) return std::nullopt;
+  return ((*byte >> (index % 8)) & 1) != 0;
 }
 
 // runtime/mbitmap.go, spanHeapBitsRange.
-PointerMaps::Words PointerMaps::from_span(const SpanView& span, process::Address address, std::uint64_t count) {
+std::optional<process::Address> PointerMaps::bits_in_span(const SpanView& span) {
+  if (layout_.heapArena.bitmap.present() || span.noscan() || span.element_size > kLargestWithBits) return std::nullopt;
   const std::uint64_t size = span.pages * kHeapPage;
-  process::Address bits = span.base + size - size / 64;
-  if (has_inline_marks(span.base)) bits -= kInlineMarkBytes;
-  return read_bits(bits, (address - span.base) / 8, count);
+  const process::Address bits = span.base + size - size / 64;
+  const auto marks = has_inline_marks(span.base);
+  if (!marks) return std::nullopt;
+  return *marks ? bits - kInlineMarkBytes : bits;
+}
+
+PointerMaps::Words PointerMaps::from_span(const SpanView& span, process::Address address, std::uint64_t count) {
+  const auto bits = bits_in_span(span);
+  return bits ? read_bits(*bits, (address - span.base) / 8, count) : std::nullopt;
+}
+
+std::optional<PointerMaps::ArenaBits> PointerMaps::bits_of_arena(process::Address address) {
+  const Field& bitmap = layout_.heapArena.bitmap;
+  const auto arena = bitmap.present() ? arena_of(address) : std::nullopt;
+  if (!arena) return std::nullopt;
+  return ArenaBits{*arena + bitmap.offset, bitmap.size == kTwoBitBitmap};
 }
 
 std::optional<PointerMaps::TypeMask> PointerMaps::read_type(process::Address type) {

@@ -35,15 +35,26 @@ class PointerMaps {
                                                        std::uint64_t first_word, std::uint64_t count);
   // Go 1.22 and later, objects above 512 bytes that hold pointers.
   [[nodiscard]] std::optional<ElementType> element_type(const SpanView& span, process::Address object);
-  // Of a package variable's words; nullopt where `address` is not in data or bss.
-  [[nodiscard]] std::optional<std::vector<bool>> data_words(process::Address address, std::uint64_t count) const;
-
- private:
+  // Where the bits of all words of a span are, one each, from its first word on; nullopt where its objects have none
+  // there: before Go 1.22, and above 512 bytes.
+  [[nodiscard]] std::optional<process::Address> bits_in_span(const SpanView& span);
+  // Go 1.15 to 1.21: the bits of all words of the arena that `address` is in.
+  struct ArenaBits {
+    process::Address address = 0;
+    bool two_bits = false;  // a byte for four words, the lower half of which tells pointers
+  };
+  [[nodiscard]] std::optional<ArenaBits> bits_of_arena(process::Address address);
   struct TypeMask {
     std::uint64_t size = 0;
     std::uint64_t pointer_bytes = 0;
     std::optional<std::vector<std::byte>> bits;  // nullopt: not known
   };
+  // nullptr: no type is there. Valid until the next call.
+  [[nodiscard]] const TypeMask* type_mask(process::Address type);
+  // Of a package variable's words; nullopt where `address` is not in data or bss.
+  [[nodiscard]] std::optional<std::vector<bool>> data_words(process::Address address, std::uint64_t count) const;
+
+ private:
   struct DataMask {
     process::Address begin = 0;
     std::uint64_t size = 0;
@@ -56,9 +67,8 @@ class PointerMaps {
   [[nodiscard]] Words from_type(const SpanView& span, process::Address object, std::uint64_t first_word,
                                 std::uint64_t count);
   [[nodiscard]] Words read_bits(process::Address bits, std::uint64_t first, std::uint64_t count);
-  [[nodiscard]] bool has_inline_marks(process::Address page);
+  [[nodiscard]] std::optional<bool> has_inline_marks(process::Address page);
   [[nodiscard]] std::optional<process::Address> arena_of(process::Address address);
-  [[nodiscard]] const TypeMask* type_mask(process::Address type);
   [[nodiscard]] std::optional<TypeMask> read_type(process::Address type);
 
   const Program& program_;

@@ -100,6 +100,11 @@ void Model::apply_one(const RetentionLook& record) {
   saw(record.time_ns);
 }
 
+void Model::apply_one(const Proof& record) {
+  proof_ = record;
+  saw(record.time_ns);
+}
+
 void Model::apply_one(const MemoryFigures& record) {
   resources_.apply(record, heap_.last());
   memory_.push_back(record);

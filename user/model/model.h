@@ -44,6 +44,7 @@ class Model final : public RecordSink {
   [[nodiscard]] const std::vector<MemoryFigures>& memory() const { return memory_; }  // thinned out when many
   [[nodiscard]] const ResourceTable& resources() const { return resources_; }
   [[nodiscard]] const RetentionTable& retention() const { return retention_; }
+  [[nodiscard]] const std::optional<Proof>& proof() const { return proof_; }  // the last one
   [[nodiscard]] const std::vector<WaitObjectHolders>& holders() const { return holders_; }
   [[nodiscard]] std::uint64_t parks() const { return parks_; }
   [[nodiscard]] std::uint64_t births() const { return births_; }
@@ -78,6 +79,7 @@ class Model final : public RecordSink {
   void apply_one(const MemoryFigures& record);
   void apply_one(const ResourceLook& record);
   void apply_one(const RetentionLook& record);
+  void apply_one(const Proof& record);
   void forget_stack(std::uint64_t goid);
   void saw(std::uint64_t time_ns) { latest_ns_ = time_ns > latest_ns_ ? time_ns : latest_ns_; }
 
@@ -96,6 +98,7 @@ class Model final : public RecordSink {
   std::vector<MemoryFigures> memory_;
   ResourceTable resources_;
   RetentionTable retention_;
+  std::optional<Proof> proof_;
   std::vector<WaitObjectHolders> holders_;
   std::uint64_t parks_ = 0, births_ = 0, ends_ = 0;
   std::uint64_t latest_ns_ = 0;

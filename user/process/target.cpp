@@ -195,6 +195,21 @@ Result<Target> Target::open(pid_t pid) {
   return target;
 }
 
+Result<Target> Target::seen_through(std::unique_ptr<RemoteMemory> memory) const {
+  Target target;
+  target.pid_ = pid_;
+  target.exe_ = exe_;
+  target.exe_deleted_ = exe_deleted_;
+  target.exe_fd_.reset(::fcntl(exe_fd_.get(), F_DUPFD_CLOEXEC, 0));
+  target.pidfd_.reset(::fcntl(pidfd_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!target.exe_fd_ || !target.pidfd_)
+    return failure(fmt::format("pid {}: cannot keep it open once more: {}", pid_, std::strerror(errno)));
+  target.start_ticks_ = start_ticks_;
+  target.stack_start_ = stack_start_;
+  target.memory_ = std::move(memory);
+  return target;
+}
+
 std::uint64_t Target::started_ns() const {
   const std::uint64_t now = clock_ns(CLOCK_MONOTONIC);
   const std::uint64_t age = age_ns(start_ticks_);

@@ -48,6 +48,9 @@ class Target {
   [[nodiscard]] Result<std::vector<Mapping>> mappings() const;
   [[nodiscard]] RemoteMemory& memory() const { return *memory_; }
 
+  // The same process, its memory being what `memory` says (a snapshot). Error: out of file descriptors.
+  [[nodiscard]] Result<Target> seen_through(std::unique_ptr<RemoteMemory> memory) const;
+
  private:
   Target() = default;
   pid_t pid_ = 0;
@@ -57,7 +60,7 @@ class Target {
   UniqueFd pidfd_;
   std::uint64_t start_ticks_ = 0;
   std::uint64_t stack_start_ = 0;  // 0: not known
-  std::unique_ptr<LiveMemory> memory_;
+  std::unique_ptr<RemoteMemory> memory_;
 };
 
 }  // namespace gotrace::process

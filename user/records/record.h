@@ -447,10 +447,43 @@ struct RetentionLook {
   std::vector<RetainedGroup> groups;  // largest first
 };
 
-using Record = std::variant<LocationRecord, StackRecord, SessionStart, SessionEnd, TargetInfo, SourceState, Gap, Loss,
-                            GoroutineState, GoroutinesGone, Snapshot, WaitObjectHolders, Birth, Park, End,
-                            AllocationSample, AllocationFates, ProbeState, Overhead, HeapBucket, HeapProfile,
-                            HeapCounters, MemoryFigures, TargetWrite, ResourceLook, GoroutinesSeen, RetentionLook>;
+// ---------------------------------------------------------------- proofs
+// Why goroutines that wait can be woken after all: one way from what can still run to what they wait on.
+struct ReachedGoroutines {                // a part of a Proof
+  std::uint64_t goid = 0;                 // one of them
+  std::uint64_t goroutines = 0;           // of the same creation site and stack
+  std::string path;                       // in words, from the root on; names only, no contents
+  LocationId used_at = LocationId::none;  // code that uses the package variable it begins at; none: has a name, or none
+  friend bool operator==(const ReachedGoroutines&, const ReachedGoroutines&) = default;
+};
+// What follows from the memory of the target as it was while all its threads were stopped. A goroutine is proved to be
+// leaked when nothing that can still run leads to what it waits on.
+struct Proof {
+  std::uint64_t time_ns = 0;  // when the target went on
+  std::string off;            // why nothing can be proved of this program; empty: the lists below are the answer
+  std::uint64_t pause_ns = 0;
+  std::uint64_t predicted_ns = 0;     // the pause, as foreseen
+  std::uint64_t copied_bytes = 0;     // read while it was stopped
+  std::uint64_t heap_bytes = 0;       // spans in use
+  std::uint64_t scannable_bytes = 0;  // of these, spans whose objects may hold pointers
+  std::uint64_t marked_objects = 0;   // reachable from what can still run
+  std::uint64_t marked_bytes = 0;
+  std::uint64_t scanned_bytes = 0;  // in search of pointers
+  std::uint64_t mark_ns = 0;        // how long that took us
+  std::uint64_t goroutines = 0;     // alive at the stop
+  std::uint64_t candidates = 0;     // of these, parked where only another goroutine can end the wait
+  // The proved ones, by rising id; the lists are equally long.
+  std::vector<std::uint64_t> goids;
+  std::vector<std::uint64_t> held_bytes;  // of objects that nothing else but proved goroutines holds, each counted once
+  std::vector<std::uint32_t> deadlocks;   // goroutines that wait for each other have the same number; 0: none
+  std::vector<ReachedGoroutines> reached;
+};
+
+using Record =
+    std::variant<LocationRecord, StackRecord, SessionStart, SessionEnd, TargetInfo, SourceState, Gap, Loss,
+                 GoroutineState, GoroutinesGone, Snapshot, WaitObjectHolders, Birth, Park, End, AllocationSample,
+                 AllocationFates, ProbeState, Overhead, HeapBucket, HeapProfile, HeapCounters, MemoryFigures,
+                 TargetWrite, ResourceLook, GoroutinesSeen, RetentionLook, Proof>;
 
 // Where records go: a recorder, the model, or both. Called from one thread.
 class RecordSink {

@@ -74,6 +74,20 @@ std::string leak_headline(const detect::Analysis& analysis, const Page& page) {
   return text + "." + limit_sentence(analysis);
 }
 
+// Of `prove`, whose only findings are proofs.
+std::string proof_headline(const detect::Analysis& analysis, const Page& page) {
+  const Proof& proof = *analysis.proof;
+  if (!proof.off.empty())
+    return fmt::format("NOTHING CAN BE PROVED of {}: {}.", subject(analysis, page), page.name(proof.off));
+  if (analysis.findings.empty())
+    return fmt::format("NOTHING PROVED of {}: each of its {} goroutines may still run.", subject(analysis, page),
+                       format_count(proof.goroutines));
+  const std::size_t places = analysis.findings.size();
+  return fmt::format("PROVED: {} of {} goroutines of {} can never run again, in {} place{}.",
+                     format_count(proof.goids.size()), format_count(proof.goroutines), subject(analysis, page), places,
+                     places == 1 ? "" : "s");
+}
+
 std::string suspected_headline(const detect::Analysis& analysis, const Page& page) {
   if (analysis.findings.size() != 1)
     return fmt::format("{} SUSPECTED in {}: none is certain, each says what is not known.{}", analysis.findings.size(),
@@ -164,6 +178,7 @@ std::string subject(const detect::Analysis& analysis, const Page& page) {
 }
 
 std::string headline(const detect::Analysis& analysis, const Page& page) {
+  if (analysis.proof) return proof_headline(analysis, page);
   const std::string seen = window_seconds(analysis.window.seconds);
   switch (analysis.summary.verdict) {
     case detect::SummaryVerdict::leak:
@@ -181,9 +196,13 @@ std::string headline(const detect::Analysis& analysis, const Page& page) {
 
 std::string check_question(std::string_view check) {
   static const std::pair<std::string_view, const char*> kQuestions[] = {
-      {"goroutine-growth", "whether goroutines leak"}, {"goroutine-stuck", "which goroutines are stuck"},
-      {"heap-growth", "whether the heap grows"},       {"call-site-growth", "which call site grows"},
-      {"retention", "who holds the memory"},           {"outside-heap", "whether memory outside the Go heap grows"},
+      {"goroutine-growth", "whether goroutines leak"},
+      {"goroutine-stuck", "which goroutines are stuck"},
+      {"heap-growth", "whether the heap grows"},
+      {"call-site-growth", "which call site grows"},
+      {"retention", "who holds the memory"},
+      {"outside-heap", "whether memory outside the Go heap grows"},
+      {"goroutine-proof", "which goroutines can never run again"},
   };
   for (const auto& [name, question] : kQuestions)
     if (name == check) return question;

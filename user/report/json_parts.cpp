@@ -133,4 +133,36 @@ Json json_finding(const detect::Finding& finding) {
           {"site_ids", Json(finding.site_ids)}};
 }
 
+Json json_proof(const detect::Analysis& analysis) {
+  if (!analysis.proof) return nullptr;
+  const Proof& proof = *analysis.proof;
+  const auto seconds = [](std::uint64_t ns) { return static_cast<double>(ns) / 1e9; };
+  const bool known = proof.off.empty();
+  std::uint64_t held_bytes = 0;
+  for (const std::uint64_t bytes : proof.held_bytes) held_bytes += bytes;
+  Json reached = Json::array();
+  for (const auto& group : analysis.reached)
+    reached.push_back({{"count", group.count},
+                       {"created_by", json_frame(group.created_by)},
+                       {"blocked_at", json_frame(group.blocked_at)},
+                       {"wait_reason", group.wait_reason},
+                       {"path", group.path},
+                       {"used_at", json_frame(group.used_at)}});
+  return {{"off", known ? Json(nullptr) : Json(proof.off)},
+          {"pause_seconds", seconds(proof.pause_ns)},
+          {"predicted_pause_seconds", seconds(proof.predicted_ns)},
+          {"copied_bytes", proof.copied_bytes},
+          {"heap_bytes", proof.heap_bytes},
+          {"scannable_bytes", proof.scannable_bytes},
+          {"scanned_bytes", proof.scanned_bytes},
+          {"mark_seconds", seconds(proof.mark_ns)},
+          {"marked_objects", proof.marked_objects},
+          {"marked_bytes", proof.marked_bytes},
+          {"goroutines", proof.goroutines},
+          {"candidates", proof.candidates},
+          {"proved", known ? Json(proof.goids.size()) : Json(nullptr)},
+          {"held_bytes", known ? Json(held_bytes) : Json(nullptr)},
+          {"reached", known ? reached : Json(nullptr)}};
+}
+
 }  // namespace gotrace::report

@@ -11,13 +11,14 @@ std::string render_text(const detect::Analysis& analysis, const ReportOptions& o
     page.blank();
     print_finding(page, analysis, finding, ++number);
   }
-  if (analysis.findings.empty()) {
+  if (analysis.findings.empty() && !analysis.proof) {
     page.blank();
     print_trends(page, analysis);
   }
-  if (analysis.findings.empty() || options.all) {
+  if (analysis.proof) print_reached(page, analysis);
+  if ((analysis.findings.empty() && !analysis.proof) || options.all) {
     print_groups(page, analysis);
-    print_call_sites(page, analysis);
+    if (!analysis.proof) print_call_sites(page, analysis);
     if (options.all) print_creation_sites(page, analysis);
   }
   page.blank();

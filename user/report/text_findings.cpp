@@ -185,6 +185,7 @@ void print_headline(Page& page, const detect::Analysis& analysis) {
   if (analysis.summary.verdict == detect::SummaryVerdict::suspected) style = Style::yellow;
   if (analysis.summary.verdict == detect::SummaryVerdict::none_seen) style = Style::green;
   page.paragraph("", 0, text, style, text.size());
+  if (analysis.proof) return;  // what one moment can't show is said below
   for (const auto& missing : not_checked_by_reason(analysis)) {
     std::string line;
     for (const auto& check : missing.checks) line += (line.empty() ? "" : ", ") + page.name(check_question(check), 60);

@@ -51,6 +51,22 @@ std::string call_sites_text(const detect::Analysis& analysis) {
   return from.empty() ? "" : fmt::format("Call sites from {}.", fmt::join(from, " and "));
 }
 
+// What `prove` did, and what it took from the target.
+std::string proof_text(const Proof& proof) {
+  const auto time = [](std::uint64_t ns) { return format_duration(static_cast<double>(ns) / 1e9); };
+  const auto size = [](std::uint64_t bytes) { return format_bytes(static_cast<double>(bytes)); };
+  if (proof.pause_ns == 0) return "It was not stopped.";
+  return fmt::format(
+      "It stood still for {} ({} foreseen) while {} were read: of {} of heap the {} that may hold pointers, stacks, "
+      "and "
+      "package variables. {} of {} goroutines wait where only another one can end it; what can still run leads to {} "
+      "in "
+      "{} objects. Marking took {}.",
+      time(proof.pause_ns), time(proof.predicted_ns), size(proof.copied_bytes), size(proof.heap_bytes),
+      size(proof.scannable_bytes), format_count(proof.candidates), format_count(proof.goroutines),
+      size(proof.marked_bytes), format_count(proof.marked_objects), time(proof.mark_ns));
+}
+
 std::string probe_extent(const Page& page, const detect::ProbeSummary& probe) {
   const auto& state = probe.state;
   const auto extent =
@@ -219,6 +235,13 @@ void next_step(Page& page, bool& first, std::string_view why, std::string_view c
 
 void print_how_sure(Page& page, const detect::Analysis& analysis) {
   page.blank();
+  if (analysis.proof) {
+    const auto caveats = join_sentences({other_losses_text(page, analysis), layout_text(page, analysis)});
+    page.paragraph("HOW SURE   ", 11, join_sentences({proof_text(*analysis.proof), caveats}), Style::bold, 8);
+    print_not_checked(page, analysis);
+    print_source_states(page, analysis);
+    return;
+  }
   const auto probes =
       join_sentences({"Probes: " + probes_text(page, analysis) + ".", lost_text(analysis), cost_text(page, analysis)});
   const auto caveats =
@@ -263,12 +286,23 @@ void print_next(Page& page, const detect::Analysis& analysis) {
   const auto file = trace_name(analysis);
   page.blank();
   bool first = true;
-  if (!analysis.findings.empty()) {
+  if (!analysis.findings.empty() && !analysis.proof) {
     next_step(page, first, "keep evidence before a restart",
               fmt::format("gotrace-leak record -p {} --duration 60s -o {}", pid, file));
     next_step(page, first, "a finding in full: stack, evidence, members, from that recording",
               fmt::format("gotrace-leak explain {} {}", analysis.findings.front().id, file));
   }
+  if (analysis.proof) {
+    next_step(page, first, "what grows, and what else looks wrong", fmt::format("gotrace-leak -p {}", pid));
+    return;
+  }
+  const bool stuck =
+      std::any_of(analysis.findings.begin(), analysis.findings.end(), [](const detect::Finding& finding) {
+        return finding.kind == "goroutine-leak" && finding.trend != detect::Trend::growing;
+      });
+  if (stuck)
+    next_step(page, first, "can they ever wake? stops the process for a moment, 250 ms at most",
+              fmt::format("gotrace-leak prove -p {}", pid));
   const bool unsure = analysis.summary.verdict != detect::SummaryVerdict::leak;
   if (unsure && analysis.window.seconds < 540)
     next_step(page, first, "a longer look sees slower leaks", fmt::format("gotrace-leak -p {} --duration 10m", pid));

@@ -137,6 +137,33 @@ void print_trends(Page& page, const detect::Analysis& analysis) {
         "", 0, fmt::format("A slower leak needs a longer look: --duration 10m sees about 1/{:.0f} of these.", ratio));
 }
 
+// Each with one way from what can still run to what it waits for: whether that way will be gone is for the reader to
+// judge.
+void print_reached(Page& page, const detect::Analysis& analysis) {
+  if (analysis.reached.empty()) return;
+  page.blank();
+  page.paragraph("MAY RUN  ", 9, "what these wait for can be reached; is it meant to be?", Style::bold, 7);
+  const std::size_t most = page.options().all ? analysis.reached.size() : kShownGroups;
+  std::uint64_t rest = 0;
+  for (std::size_t i = 0; i < analysis.reached.size(); ++i) {
+    const auto& group = analysis.reached[i];
+    if (i >= most) {
+      rest += group.count;
+      continue;
+    }
+    const auto where = group.blocked_at ? short_function(*group.blocked_at) + "  " + place(*group.blocked_at) : "?";
+    page.paragraph(pad_left(format_count(group.count), 7) + "  ", 9,
+                   page.name(where) + "  " + page.name(group.wait_reason, 40));
+    auto path = "by way of " + page.name(group.path, 400);
+    if (group.used_at) path += ", used in " + page.name(group.used_at->function, 120);
+    page.paragraph("         ", 11, path);
+  }
+  if (rest > 0)
+    page.paragraph(
+        "         ", 9,
+        fmt::format("{} more in {} other places: see --all", format_count(rest), analysis.reached.size() - most));
+}
+
 void print_groups(Page& page, const detect::Analysis& analysis) {
   const auto& groups = analysis.goroutines.groups;
   if (groups.empty()) return;

@@ -51,6 +51,29 @@ struct LiveCallbacks {
 // Runs a live session to its end; the analysis is that of all its records. An Error only when nothing could be seen.
 [[nodiscard]] Result<detect::Analysis> run_live(const LiveOptions& options, const LiveCallbacks& callbacks);
 
+struct ProveOptions {
+  pid_t pid = 0;
+  std::uint64_t max_pause_ns = 250'000'000;
+  std::uint64_t stuck_after_ns = 300'000'000'000;
+  std::string record_path;  // empty: no trace kept
+  bool replace = false;
+};
+
+struct PauseForecast {
+  std::string exe;
+  std::uint64_t pause_ns = 0;
+  std::uint64_t to_read_bytes = 0;
+  double bytes_per_second = 0;
+  std::string unprovable;  // why nothing can be proved of it, so that it would not be stopped; empty: it would
+};
+// How long `run_prove` would stop the target. Does not stop it.
+[[nodiscard]] Result<PauseForecast> predict_pause(const ProveOptions& options);
+
+// Stops the target for a moment, and proves which of its goroutines can never run again. An Error when it could not be
+// looked at, or would have stood still for longer than it may. `warn`: one line, without prefix.
+[[nodiscard]] Result<detect::Analysis> run_prove(const ProveOptions& options,
+                                                 const std::function<void(const std::string&)>& warn);
+
 struct Replay {
   detect::Analysis analysis;
   std::string trouble;                // one line when the trace is damaged or ends early; else empty

@@ -52,6 +52,10 @@ class IdTable {
     }
     return true;
   }
+  [[nodiscard]] bool admit(Proof& record) {
+    for (ReachedGoroutines& reached : record.reached) repair(reached.used_at);
+    return record.held_bytes.size() == record.goids.size() && record.deadlocks.size() == record.goids.size();
+  }
   [[nodiscard]] static bool admit(const GoroutinesSeen& record) {
     return record.wait_since_ns.size() == record.goids.size() && record.stack_bytes.size() == record.goids.size();
   }

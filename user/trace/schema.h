@@ -384,4 +384,38 @@ struct Schema<RetentionLook> {
   }
 };
 
+template <>
+struct Schema<ReachedGoroutines> {
+  static void visit(auto& v, auto& r) {
+    v(1, r.goid);
+    v(2, r.goroutines);
+    v(3, r.path);
+    v(4, r.used_at);
+  }
+};
+
+template <>
+struct Schema<Proof> {
+  static constexpr std::uint32_t number = 27;
+  static void visit(auto& v, auto& r) {
+    v(1, r.time_ns);
+    v(2, r.off);
+    v(3, r.pause_ns);
+    v(4, r.predicted_ns);
+    v(5, r.copied_bytes);
+    v(6, r.heap_bytes);
+    v(7, r.scannable_bytes);
+    v(8, r.marked_objects);
+    v(9, r.marked_bytes);
+    v(10, r.scanned_bytes);
+    v(11, r.mark_ns);
+    v(12, r.goroutines);
+    v(13, r.candidates);
+    v(14, r.goids);
+    v(15, r.held_bytes);
+    v(16, r.deadlocks);
+    v(17, r.reached);
+  }
+};
+
 }  // namespace gotrace::trace

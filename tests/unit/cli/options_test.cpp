@@ -98,6 +98,10 @@ TEST_CASE("option --fail-on: this level or worse is 3") {
 }
 
 TEST_CASE("option --fail-on: what could not be judged is 4, where it matters") {
+  detect::Analysis proof;
+  proof.summary.checked = {"goroutine-proof"};
+  CHECK(judge(proof, FailOn::proved) == kDone);
+  CHECK(judge({}, FailOn::proved) == kNotJudged);
   CHECK(judge(without("heap-growth"), FailOn::never) == kDone);
   CHECK(judge(without("heap-growth"), FailOn::leaking) == kNotJudged);
   CHECK(judge(without("goroutine-stuck"), FailOn::suspected) == kNotJudged);

@@ -92,7 +92,8 @@ void check_described(const json& root, const json& schema, const json& value, co
 
 TEST_CASE("every report fits the schema, and the schema describes every key") {
   const auto schema = load_schema();
-  for (const auto& analysis : {test::leaking(), test::healthy(), test::stuck(), test::unknown(), test::hostile()}) {
+  for (const auto& analysis : {test::leaking(), test::healthy(), test::stuck(), test::unknown(), test::hostile(),
+                               test::proved(), test::nothing_proved(), test::unprovable()}) {
     const auto report = report_of(analysis);
     CHECK(Validator(schema).check(report) == std::vector<std::string>{});
     check_described(schema, schema, report, "$");
@@ -147,7 +148,8 @@ TEST_CASE("key order is fixed") {
   std::vector<std::string> keys;
   for (const auto& [name, value] : report.items()) keys.push_back(name);
   CHECK(keys == std::vector<std::string>{"schema", "schema_minor", "tool", "summary", "target", "window", "sources",
-                                         "overhead", "loss", "memory", "goroutines", "call_sites", "findings"});
+                                         "overhead", "loss", "memory", "goroutines", "call_sites", "findings",
+                                         "proof"});
 }
 
 TEST_CASE("JSON lines: a header, then one value a line") {

@@ -270,6 +270,73 @@ detect::Analysis stuck() {
   return analysis;
 }
 
+detect::Analysis proved() {
+  auto analysis = stuck();
+  detect::Finding& finding = analysis.findings.front();
+  finding.verdict = detect::Verdict::proved;
+  finding.trend = detect::Trend::unknown;
+  finding.growth.reset();
+  finding.title = "goroutines can never run again";
+  finding.evidence = {{"unreachable",
+                       "Nothing that can still run leads to the channel they wait on: no other goroutine, "
+                       "package variable, timer or finalizer."}};
+  finding.advice = "close the channel, or send to it, on every path; or select on it and ctx.Done()";
+  finding.not_known = finding.look_at = "";
+  Proof proof;
+  proof.pause_ns = 38'000'000;
+  proof.predicted_ns = 41'000'000;
+  proof.copied_bytes = 212 * kMiB;
+  proof.heap_bytes = 512 * kMiB;
+  proof.scannable_bytes = 190 * kMiB;
+  proof.marked_objects = 2'400'000;
+  proof.marked_bytes = 318 * kMiB;
+  proof.scanned_bytes = 170 * kMiB;
+  proof.mark_ns = 120'000'000;
+  proof.goroutines = 5214;
+  proof.candidates = 5180;
+  for (std::uint64_t goid = 100; goid < 5100; ++goid) {
+    proof.goids.push_back(goid);
+    proof.held_bytes.push_back(64);
+    proof.deadlocks.push_back(0);
+  }
+  analysis.proof = proof;
+  analysis.reached = {
+      {31, frame("main.start", "/src/billing/main.go", 40), frame("main.worker", "/src/billing/main.go", 52),
+       "chan receive", "package variable main.registry -> an object of 208 bytes -> the channel", std::nullopt},
+      {2, std::nullopt, frame("main.flush", "/src/billing/main.go", 90), "select", "a package variable -> the channel",
+       frame("main.setup", "/src/billing/main.go", 12)}};
+  analysis.summary.verdict = detect::SummaryVerdict::leak;
+  analysis.summary.checked = {"goroutine-proof"};
+  analysis.summary.not_checked = {{"goroutine-growth", "one moment shows no growth", "gotrace-leak -p 4242"}};
+  analysis.sources.clear();
+  analysis.loss.clear();
+  analysis.gaps.clear();
+  analysis.target->layout_exact = true;
+  analysis.recorded_stuck_after_ns.reset();
+  analysis.window.end = EndReason::duration;
+  analysis.window.seconds = 0.8;
+  return analysis;
+}
+
+detect::Analysis nothing_proved() {
+  auto analysis = proved();
+  analysis.findings.clear();
+  analysis.proof->goids.clear();
+  analysis.proof->held_bytes.clear();
+  analysis.proof->deadlocks.clear();
+  analysis.summary.verdict = detect::SummaryVerdict::insufficient_data;
+  return analysis;
+}
+
+detect::Analysis unprovable() {
+  auto analysis = nothing_proved();
+  analysis.proof = Proof{};
+  analysis.proof->off = "it has loaded plugins, whose package variables are not looked at";
+  analysis.summary.checked.clear();
+  analysis.summary.not_checked.push_back({"goroutine-proof", analysis.proof->off, ""});
+  return analysis;
+}
+
 detect::Analysis unknown() { return {}; }
 
 detect::Analysis hostile() {

@@ -30,7 +30,8 @@ std::vector<std::string> lines_of(const std::string& text) {
 }
 
 std::vector<detect::Analysis> everything() {
-  return {test::leaking(), test::healthy(), test::stuck(), test::unknown(), test::hostile()};
+  return {test::leaking(), test::healthy(), test::stuck(),          test::unknown(),
+          test::hostile(), test::proved(),  test::nothing_proved(), test::unprovable()};
 }
 
 }  // namespace
@@ -38,6 +39,14 @@ std::vector<detect::Analysis> everything() {
 TEST_CASE("leaking: the whole report") { check_golden("leaking", render_text(test::leaking(), {})); }
 TEST_CASE("healthy: the whole report") { check_golden("healthy", render_text(test::healthy(), {})); }
 TEST_CASE("stuck: the whole report") { check_golden("stuck", render_text(test::stuck(), {})); }
+TEST_CASE("proved: the whole report") { check_golden("proved", render_text(test::proved(), {})); }
+TEST_CASE("nothing proved: the whole report") {
+  check_golden("nothing-proved", render_text(test::nothing_proved(), {}));
+}
+TEST_CASE("why nothing can be proved is the first thing said") {
+  CHECK(lines_of(render_text(test::unprovable(), {})).front() ==
+        "NOTHING CAN BE PROVED of billing (pid 4242): it has loaded plugins, whose");
+}
 TEST_CASE("healthy: everything with --all") {
   ReportOptions options;
   options.all = true;

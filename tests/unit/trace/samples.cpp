@@ -9,7 +9,7 @@ namespace gotrace::trace::test {
 namespace {
 
 // Adding an alternative to Record must lead here: add it to both lists below and to `Members` and change the number.
-static_assert(std::variant_size_v<Record> == 27);
+static_assert(std::variant_size_v<Record> == 28);
 
 constexpr std::uint64_t kHuge = std::numeric_limits<std::uint64_t>::max();
 
@@ -189,6 +189,12 @@ std::vector<Record> one_of_each() {
                        1004, 1005, 1006, 1007, 1008, 1009, kHuge},
                       {}};
   out.emplace_back(retention);
+  Proof proof{1010, "no", 1011, 1012, 1013, 1014, 1015, 1016, 1017, 1018, 1019, 1020, 1021, {}, {}, {}, {}};
+  proof.goids = {1, 7, kHuge};
+  proof.held_bytes = {1022, 0, kHuge};
+  proof.deadlocks = {0, 1, 0xffffffff};
+  proof.reached = {{1023, 1024, "main.registry", LocationId{1}}, {}};
+  out.emplace_back(proof);
   out.emplace_back(SessionEnd{980, EndReason::target_exited, 981, 982});
   return out;
 }
@@ -244,6 +250,7 @@ std::vector<Record> one_of_each_empty() {
   RetentionLook retention;
   retention.complete = false;
   out.emplace_back(retention);
+  out.emplace_back(Proof{});
   out.emplace_back(SessionEnd{});
   return out;
 }
@@ -394,6 +401,12 @@ class Text {
   void fields(const RetentionLook& r) {
     all(r, r.time_ns, r.searches, r.complete, r.heap_bytes, r.to_read_bytes, r.read_bytes, r.objects, r.object_bytes,
         r.cpu_ns, r.groups);
+  }
+  void fields(const ReachedGoroutines& r) { all(r, r.goid, r.goroutines, r.path, r.used_at); }
+  void fields(const Proof& r) {
+    all(r, r.time_ns, r.off, r.pause_ns, r.predicted_ns, r.copied_bytes, r.heap_bytes, r.scannable_bytes,
+        r.marked_objects, r.marked_bytes, r.scanned_bytes, r.mark_ns, r.goroutines, r.candidates, r.goids, r.held_bytes,
+        r.deadlocks, r.reached);
   }
 };
 

@@ -1,0 +1,120 @@
+"""prove: leaked goroutines are proved, correct ones never; the target is not harmed."""
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+import corpus
+import harness
+
+LEAST_RECALL = 0.85
+RUNS_IN_MOTION = 10
+
+
+class Corpus(unittest.TestCase):
+    def check(self, version, variant):
+        with corpus.running(version, variant=variant) as process:
+            verdict = corpus.prove(process.pid)
+            self.assertIsNone(verdict.proof["off"])
+            self.assertEqual(verdict.false, {})
+            self.assertGreaterEqual(sum(verdict.proved.values()), LEAST_RECALL * sum(verdict.leaking.values()),
+                                    verdict.missed())
+            self.assertEqual(verdict.report["summary"]["verdict"], "leak")
+            self.assertEqual({finding["verdict"] for finding in verdict.report["findings"]}, {"proved"})
+            woken, begun = corpus.woken(process)
+        self.assertEqual(woken, begun, "the correct ones of the corpus are not all correct")
+
+    def check_motion(self, version):
+        with corpus.running(version, "motion") as process:
+            for _ in range(RUNS_IN_MOTION):
+                verdict = corpus.prove(process.pid)
+                self.assertIsNone(verdict.proof["off"])
+                self.assertEqual(verdict.false, {})
+            self.assertTrue(harness.alive(process.pid))
+
+
+VARIANTS = {"1.19": "stripped", "1.22": "pie-stripped", "1.24": "default", "1.26": "pie-stripped", "1.27": "stripped"}
+for _version in corpus.VERSIONS:
+    _name = _version.replace(".", "_")
+    setattr(Corpus, "test_go" + _name, lambda self, v=_version: self.check(v, VARIANTS[v]))
+    setattr(Corpus, "test_motion_go" + _name, lambda self, v=_version: self.check_motion(v))
+
+
+class Commands(unittest.TestCase):
+    def test_report_of_the_recording_is_the_same(self):
+        with corpus.running("1.24") as process, harness.temporary_directory() as directory:
+            trace = os.path.join(directory, "p.gtl")
+            live = harness.run("prove", "-p", process.pid, "--max-pause", "2s", "--record", trace)
+            self.assertEqual(live.returncode, 0, live.stderr)
+            again = harness.run("report", trace)
+            self.assertEqual(os.stat(trace).st_mode & 0o777, 0o600)
+        self.assertEqual(live.stdout, again.stdout)
+        self.assertTrue(live.stdout.startswith(b"PROVED: "), live.stdout[:200])
+        self.assertIn(b"It stood still for", live.stdout)
+
+    def test_exit_codes(self):
+        with corpus.running("1.24") as process:
+            self.assertEqual(harness.run("prove", "-p", process.pid, "--max-pause", "2s", "--fail-on", "proved").returncode, 3)
+        with harness.target("pool") as process:
+            result = harness.run("prove", "-p", process.pid, "--max-pause", "2s", "--fail-on", "proved")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertTrue(result.stdout.startswith(b"NOTHING PROVED of "), result.stdout[:200])
+
+    def test_too_long_a_pause_is_refused_before_it_begins(self):
+        with harness.target("pool") as process:
+            result = harness.run("prove", "-p", process.pid, "--max-pause", "100us")
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(b"it was not stopped; raise that to --max-pause", result.stderr)
+            dry = harness.run("prove", "-p", process.pid, "--dry-run")
+            self.assertEqual(dry.returncode, 0)
+            self.assertIn(b"would stand still for about", dry.stdout)
+
+    def test_a_debugger_in_the_way_is_named(self):
+        with harness.target("pool") as process:
+            pid = os.fork()
+            if pid == 0:
+                import ctypes
+                libc = ctypes.CDLL(None)
+                libc.ptrace(0x4206, ctypes.c_long(process.pid), None, None)  # PTRACE_SEIZE
+                time.sleep(30)
+                os._exit(0)
+            try:
+                time.sleep(0.5)
+                result = harness.run("prove", "-p", process.pid)
+                self.assertEqual(result.returncode, 1)
+                self.assertIn(b"pid %d traces it already" % pid, result.stderr)
+            finally:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+    def test_killed_at_any_moment_it_leaves_the_target_running(self):
+        with corpus.running("1.22", "motion") as process:
+            for i in range(30):
+                prove = subprocess.Popen([harness.TOOL, "prove", "-p", str(process.pid), "--max-pause", "2s"],
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                time.sleep(0.004 * i)
+                prove.kill()
+                prove.wait()
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline and not untraced(process.pid):
+                time.sleep(0.05)
+            self.assertTrue(untraced(process.pid))
+            self.assertEqual(corpus.prove(process.pid).false, {})
+
+
+def untraced(pid):
+    """Every thread runs or sleeps, and nobody traces it."""
+    for tid in os.listdir("/proc/%d/task" % pid):
+        try:
+            with open("/proc/%d/task/%s/status" % (pid, tid)) as file:
+                fields = dict(line.split(":", 1) for line in file)
+        except OSError:
+            continue
+        if fields["TracerPid"].strip() != "0" or fields["State"].split()[0] in "tT":
+            return False
+    return True
+
+
+if __name__ == "__main__":
+    unittest.main()

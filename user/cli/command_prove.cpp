@@ -1,0 +1,99 @@
+// gotrace-leak prove -p PID: stop it for a moment, and say which goroutines can never run again.
+#include <fmt/format.h>
+
+#include "base/units.h"
+#include "cli/commands.h"
+#include "cli/fail_on.h"
+#include "cli/messages.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/target_choice.h"
+#include "cli/terminal.h"
+
+namespace gotrace::cli {
+
+namespace {
+
+struct ProveArguments {
+  TargetArguments target;
+  ReportArguments report;
+  std::string max_pause = "250ms";
+  std::string record;
+  bool dry_run = false;
+  void declare(CLI::App& app);
+};
+
+void ProveArguments::declare(CLI::App& app) {
+  target.declare(app);
+  app.add_option("--max-pause", max_pause,
+                 "Longest time that the process may stand still; it is not stopped for longer")
+      ->type_name("TIME")
+      ->capture_default_str();
+  app.add_flag("--dry-run", dry_run, "Say how long it would stand still, and do not stop it");
+  app.add_option("--record", record, "Keep what was found out in FILE (it holds nothing of the process's memory)")
+      ->type_name("FILE");
+  report.declare(app);
+}
+
+Result<session::ProveOptions> understand(const ProveArguments& arguments) {
+  session::ProveOptions options;
+  const auto pause = parse_duration_ns(arguments.max_pause);
+  if (!pause) return Error{ErrorKind::usage, fmt::format("--max-pause: {}", pause.error().text)};
+  if (*pause == 0) return Error{ErrorKind::usage, "--max-pause: 0 would stop nothing; write 250ms"};
+  options.max_pause_ns = *pause;
+  if (arguments.record == "-") return Error{ErrorKind::usage, "--record: stdout is for the report; name a file"};
+  options.record_path = arguments.record;
+  options.replace = arguments.report.force;
+  return options;
+}
+
+std::string forecast_text(const session::ProveOptions& options, const session::PauseForecast& forecast) {
+  const auto name = escape_for_terminal(forecast.exe);
+  if (!forecast.unprovable.empty())
+    return fmt::format("pid {} ({}): would not be stopped: nothing can be proved of it: {}\n", options.pid, name,
+                       forecast.unprovable);
+  const auto seconds = [](std::uint64_t ns) { return static_cast<double>(ns) / 1e9; };
+  const bool allowed = forecast.pause_ns <= options.max_pause_ns;
+  return fmt::format("pid {} ({}): would stand still for about {}: {} to read at {}/s; {}--max-pause {}\n", options.pid,
+                     name, format_duration(seconds(forecast.pause_ns)),
+                     format_bytes(static_cast<double>(forecast.to_read_bytes)), format_bytes(forecast.bytes_per_second),
+                     allowed ? "within " : "refused, longer than ", format_duration(seconds(options.max_pause_ns)));
+}
+
+int write_report(Output& output, const std::string& text, int code) {
+  if (const auto written = output.write(text); !written)
+    return output.broken_pipe() ? static_cast<int>(kClosedStdout) : fail(written.error());
+  if (const auto finished = output.finish(); !finished) return fail(finished.error());
+  return code;
+}
+
+}  // namespace
+
+int run_prove(const Arguments& arguments) {
+  CLI::App app("Stops a Go program for a moment and proves from its memory which goroutines can never run again.",
+               "gotrace-leak prove");
+  ProveArguments prove;
+  prove.declare(app);
+  if (const auto done = parse(app, arguments)) return *done;
+  auto options = understand(prove);
+  if (!options) return fail(options.error());
+  const auto choice = understand(prove.report);
+  if (!choice) return fail(choice.error());
+  const auto pid = choose_target(prove.target);
+  if (!pid) return fail(pid.error());
+  options->pid = *pid;
+  auto output = Output::open(prove.report.output, prove.report.force);
+  if (!output) return fail(output.error());
+  if (prove.dry_run) {
+    const auto forecast = session::predict_pause(*options);
+    return forecast ? write_report(*output, forecast_text(*options, *forecast), kDone) : fail(forecast.error());
+  }
+  const auto analysis = session::run_prove(*options, [](const std::string& text) { warn(text); });
+  if (!analysis) return fail(analysis.error());
+  const auto report = report_options(output->is_stdout() && stdout_is_terminal(), choice->width, prove.report.all);
+  const int code = write_report(*output, choice->format->render(*analysis, report), judge(*analysis, choice->fail_on));
+  if (!prove.record.empty()) say("wrote " + prove.record);
+  return code;
+}
+
+}  // namespace gotrace::cli

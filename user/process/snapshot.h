@@ -1,0 +1,83 @@
+// Snapshot: a copy of parts of another process's memory, to be read as that memory would be. What was not copied can
+// only be read where it never changes, or by way of what the caller offers for it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "process/memory.h"
+#include "process/target.h"
+
+namespace gotrace::process {
+
+struct MemoryRange {
+  Address begin = 0;
+  Address end = 0;
+  [[nodiscard]] std::uint64_t size() const { return end - begin; }
+  friend bool operator==(const MemoryRange&, const MemoryRange&) = default;
+};
+// By rising address, neighbours and overlapping ones made one; empty ones are left out.
+[[nodiscard]] std::vector<MemoryRange> merged(std::vector<MemoryRange> ranges);
+
+// Which pages of [begin, end) of `pid` are in memory or swapped out; the rest was never written, and holds zeros.
+// nullopt: its pagemap can't be read.
+[[nodiscard]] std::optional<std::vector<MemoryRange>> present_ranges(pid_t pid, MemoryRange range);
+
+class Snapshot final : public RemoteMemory {
+ public:
+  struct Progress {
+    bool late = false;                    // the deadline passed; not all was copied
+    std::vector<MemoryRange> unreadable;  // holds zeros
+  };
+
+  Snapshot() = default;
+  Snapshot(Snapshot&& other) noexcept;
+  Snapshot& operator=(Snapshot&&) = delete;
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot() override;
+
+  // Takes memory for so many bytes, now, so that copying need not. Error: there is not enough.
+  [[nodiscard]] Status reserve(std::uint64_t bytes);
+  // Adds ranges that none of those added before overlaps, as zeros.
+  [[nodiscard]] Status add(std::span<const MemoryRange> ranges);
+  // The same for ranges most of which will stay zeros: these take no memory.
+  [[nodiscard]] Status add_sparse(std::span<const MemoryRange> ranges);
+  // Copies from process `pid` into ranges that were added, with so many threads, until `deadline_ns` (CLOCK_MONOTONIC).
+  [[nodiscard]] Progress copy(pid_t pid, std::span<const MemoryRange> ranges, unsigned threads,
+                              std::uint64_t deadline_ns);
+
+  // Where else to read what was not copied; may be nullptr. Must outlive this.
+  void fall_back_to(RemoteMemory* memory) { fallback_ = memory; }
+  [[nodiscard]] bool read(Address address, std::span<std::byte> into) override;
+  // The copy itself; nullopt when not all of it is copied, or not in one piece. Never by way of the fallback.
+  [[nodiscard]] std::optional<Bytes> bytes(Address address, std::uint64_t size) const;
+  [[nodiscard]] std::uint64_t size() const { return size_; }
+  [[nodiscard]] std::vector<MemoryRange> ranges() const;
+
+ private:
+  struct Block {  // memory of ours
+    std::byte* data = nullptr;
+    std::uint64_t size = 0;
+    std::uint64_t used = 0;
+  };
+  struct Piece {
+    Address begin = 0;
+    Address end = 0;
+    std::byte* data = nullptr;
+  };
+  [[nodiscard]] Status add_block(std::uint64_t bytes, int flags);
+  [[nodiscard]] const Piece* piece_at(Address address) const;
+
+  std::vector<Block> blocks_;
+  std::vector<Piece> pieces_;  // by rising address
+  std::uint64_t size_ = 0;
+  RemoteMemory* fallback_ = nullptr;
+};
+
+}  // namespace gotrace::process

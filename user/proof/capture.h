@@ -1,0 +1,57 @@
+// Capture: the memory of a Go program that marking needs, and the registers of its threads, of one moment. The program
+// stands still while it is copied; how long that will take is foreseen before.
+//
+// Copied are all pages that are written to and are not the Go heap's (package variables, what the runtime keeps of the
+// heap, C's memory), and of the heap: spans whose objects may hold pointers, and stacks. Never the contents of spans
+// without pointers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "goruntime/object_lookup.h"
+#include "goruntime/program.h"
+#include "process/snapshot.h"
+#include "process/stopped_target.h"
+
+namespace gotrace::proof {
+
+struct CaptureLimits {
+  std::uint64_t max_pause_ns = 250'000'000;
+  unsigned threads = 1;  // that copy while the target stands still
+};
+
+struct PausePrediction {
+  std::uint64_t pause_ns = 0;
+  std::uint64_t to_copy_bytes = 0;
+  double bytes_per_second = 0;  // as measured just now
+};
+
+struct Captured {
+  std::uint64_t stopped_ns = 0;  // CLOCK_MONOTONIC: when it stood still, and when it went on
+  std::uint64_t resumed_ns = 0;
+  std::uint64_t pause_ns = 0;
+  PausePrediction prediction;
+  std::uint64_t copied_bytes = 0;
+  std::vector<process::StoppedThread> threads;
+  std::vector<process::MemoryRange> foreign;     // what is written to and not the Go heap's
+  std::vector<process::MemoryRange> unreadable;  // of it
+  bool foreign_complete = true;                  // false: some of it was too large to look at
+  std::vector<goruntime::SpanView> spans;        // in use, and manual ones
+  std::uint32_t heap_sweepgen = 0;
+  // Declared in this order: the view reads the target, which owns the snapshot.
+  process::Snapshot* snapshot = nullptr;
+  std::unique_ptr<process::Target> target;
+  std::unique_ptr<goruntime::Program> program;
+};
+
+// What a capture would cost now. Does not stop the target.
+[[nodiscard]] Result<PausePrediction> predict_pause(const goruntime::Program& program, const CaptureLimits& limits);
+
+// Errors: the pause would be, or was getting, too long; the target can't be stopped or read. It goes on in each case.
+[[nodiscard]] Result<Captured> capture(const goruntime::Program& program, const CaptureLimits& limits);
+
+}  // namespace gotrace::proof

@@ -1,0 +1,191 @@
+// HeapGraph: the objects of a Go heap as a snapshot holds them: from an address to its object, which slots are in use,
+// and which words of an object may be pointers.
+//
+// What is not known for sure is taken for the case that reaches more: a slot counts as in use, a word as a pointer.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "goruntime/pointer_maps.h"
+#include "process/snapshot.h"
+
+namespace gotrace::proof {
+
+using process::Address;
+
+struct ObjectRef {
+  std::uint32_t span = 0;  // index
+  std::uint32_t slot = 0;
+  friend bool operator==(const ObjectRef&, const ObjectRef&) = default;
+};
+
+class HeapGraph {
+ public:
+  // `spans`: those in use. `program` sees the snapshot; both must outlive the graph.
+  HeapGraph(const goruntime::Program& program, const process::Snapshot& snapshot,
+            std::span<const goruntime::SpanView> spans, std::uint32_t heap_sweepgen);
+
+  // False: a span whose objects may hold pointers is missing, so that nothing can be concluded.
+  [[nodiscard]] bool complete() const { return complete_; }
+  // The object that `address` lies in; nullopt: no object of the heap, or a slot that is not in use.
+  [[nodiscard]] std::optional<ObjectRef> find(Address address) const {
+    const std::uint32_t index = span_at(address);
+    if (index == kNone) return std::nullopt;
+    const std::uint32_t slot = slot_in(spans_[index], address);
+    if (slot >= spans_[index].elements || !in_use(spans_[index], slot)) return std::nullopt;
+    return ObjectRef{index, slot};
+  }
+  // Objects are numbered: all slots of all spans, from 0.
+  [[nodiscard]] std::uint64_t number(ObjectRef object) const { return spans_[object.span].first + object.slot; }
+  [[nodiscard]] std::uint64_t slots() const { return slots_; }
+  [[nodiscard]] Address address(ObjectRef object) const {
+    return spans_[object.span].base + object.slot * spans_[object.span].element_size;
+  }
+  [[nodiscard]] std::uint64_t size(ObjectRef object) const { return spans_[object.span].element_size; }
+  [[nodiscard]] bool has_pointers(ObjectRef object) const { return spans_[object.span].data != nullptr; }
+  [[nodiscard]] ObjectRef object_of(std::uint64_t number) const;
+
+  // Calls visit(word) for each word of the object that may be a pointer.
+  template <typename Visit>
+  void for_each_pointer(ObjectRef object, Visit&& visit);
+  void prefetch(ObjectRef object) const;
+
+ private:
+  static constexpr std::uint32_t kNone = 0xffffffff;
+  static constexpr std::uint64_t kPage = 8192;
+  static constexpr std::uint64_t kChunk = 64ULL << 20;
+  static constexpr std::uint64_t kWidest = 1ULL << 47;
+  enum class Map : std::uint8_t {
+    every_word,   // conservatively
+    span_bits,    // a bit a word, of the whole span
+    arena_bits,   // likewise of the whole arena: span.bits is where the span's begin
+    arena_pairs,  // up to Go 1.19: a byte for four words, of the arena
+    type,         // by the type in the object's header
+    large_type,   // by the type that the span names
+  };
+  struct Span {
+    Address base = 0;
+    std::uint64_t extent = 0;  // bytes in which objects lie
+    std::uint64_t element_size = 0;
+    std::uint32_t elements = 0;
+    std::uint32_t reciprocal = 0;  // of the element's size; 0: one element
+    std::uint64_t first = 0;       // number of its first object
+    std::uint64_t free_index = 0;
+    const std::byte* allocated = nullptr;  // a bit a slot; nullptr: all are in use
+    const std::byte* data = nullptr;       // nullptr: without pointers
+    const std::byte* bits = nullptr;
+    Address large_type = 0;
+    Map map = Map::every_word;
+  };
+  using Pages = std::array<std::uint32_t, kChunk / kPage>;  // index into spans_, plus 1
+  struct Mask {
+    std::uint64_t size = 0;  // 0: not known
+    std::uint64_t pointer_words = 0;
+    std::vector<std::byte> bits;
+  };
+
+  void add(const goruntime::SpanView& view, std::uint32_t heap_sweepgen);
+  void choose_map(const goruntime::SpanView& view, Span& span);
+  [[nodiscard]] bool make_room(Address begin, Address end);
+  [[nodiscard]] const std::byte* copied(Address address, std::uint64_t size) const;
+  [[nodiscard]] const Mask& mask(Address type);
+
+  [[nodiscard]] std::uint32_t span_at(Address address) const {
+    const std::uint64_t offset = address - low_;
+    if (offset >= extent_) return kNone;
+    const auto& pages = chunks_[static_cast<std::size_t>(offset / kChunk)];
+    if (!pages) return kNone;
+    const std::uint32_t index = (*pages)[static_cast<std::size_t>(offset % kChunk / kPage)] - 1;
+    return index != kNone && address - spans_[index].base < spans_[index].extent ? index : kNone;
+  }
+  [[nodiscard]] static std::uint32_t slot_in(const Span& span, Address address) {
+    return static_cast<std::uint32_t>(((address - span.base) * span.reciprocal) >> 32);
+  }
+  [[nodiscard]] static bool in_use(const Span& span, std::uint32_t slot) {
+    if (slot < span.free_index || span.allocated == nullptr) return true;
+    return ((std::to_integer<unsigned>(span.allocated[slot / 8]) >> (slot % 8)) & 1) != 0;
+  }
+  static std::uint64_t word_at(const std::byte* data, std::uint64_t index) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, data + 8 * index, 8);
+    return word;
+  }
+  // 64 bits of a bitmap from bit `index` on, of which `count` are asked for; never reads beyond these.
+  static std::uint64_t bits_from(const std::byte* bits, std::uint64_t index, std::uint64_t count);
+  template <typename Visit>
+  void by_bits(const std::byte* data, std::uint64_t words, const std::byte* bits, std::uint64_t first, Visit& visit);
+  template <typename Visit>
+  void by_mask(const std::byte* data, std::uint64_t words, Address type, Visit& visit);
+
+  const goruntime::Layout& layout_;
+  const process::Snapshot& snapshot_;
+  goruntime::PointerMaps maps_;
+  Address low_ = 0;
+  std::uint64_t extent_ = 0;
+  std::vector<std::unique_ptr<Pages>> chunks_;
+  std::vector<Span> spans_;
+  std::uint64_t slots_ = 0;
+  bool complete_ = true;
+  std::unordered_map<Address, Mask> masks_;
+  std::pair<Address, const Mask*> recent_mask_{};
+};
+
+template <typename Visit>
+void HeapGraph::by_bits(const std::byte* data, std::uint64_t words, const std::byte* bits, std::uint64_t first,
+                        Visit& visit) {
+  for (std::uint64_t at = 0; at < words; at += 64) {
+    const std::uint64_t count = std::min<std::uint64_t>(64, words - at);
+    for (std::uint64_t set = bits_from(bits, first + at, count); set != 0; set &= set - 1)
+      visit(word_at(data, at + static_cast<std::uint64_t>(std::countr_zero(set))));
+  }
+}
+
+template <typename Visit>
+void HeapGraph::by_mask(const std::byte* data, std::uint64_t words, Address type, Visit& visit) {
+  const Mask& known = mask(type);
+  if (known.size == 0) {
+    for (std::uint64_t at = 0; at < words; ++at) visit(word_at(data, at));
+    return;
+  }
+  const std::uint64_t step = known.size / 8;
+  for (std::uint64_t at = 0; at < words; at += step)
+    by_bits(data + 8 * at, std::min(known.pointer_words, words - at), known.bits.data(), 0, visit);
+}
+
+template <typename Visit>
+void HeapGraph::for_each_pointer(ObjectRef object, Visit&& visit) {
+  const Span& span = spans_[object.span];
+  if (span.data == nullptr) return;
+  const std::uint64_t offset = object.slot * span.element_size;
+  const std::byte* data = span.data + offset;
+  const std::uint64_t words = span.element_size / 8;
+  switch (span.map) {
+    case Map::span_bits:
+    case Map::arena_bits:
+      return by_bits(data, words, span.bits, offset / 8, visit);
+    case Map::arena_pairs:
+      for (std::uint64_t at = 0, bit = offset / 8; at < words; ++at, ++bit)
+        if (((std::to_integer<unsigned>(span.bits[bit / 4]) >> (bit % 4)) & 1) != 0) visit(word_at(data, at));
+      return;
+    case Map::type:
+      return by_mask(data + 8, words - 1, word_at(data, 0), visit);
+    case Map::large_type:
+      return by_mask(data, words, span.large_type, visit);
+    case Map::every_word:
+      break;
+  }
+  for (std::uint64_t at = 0; at < words; ++at) visit(word_at(data, at));
+}
+
+}  // namespace gotrace::proof

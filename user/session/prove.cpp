@@ -1,0 +1,202 @@
+// run_prove: one visible order. Open the target, see that it can be judged at all, stop it and copy its memory, let it
+// go on, prove, look whether what is proved still stands, and tell all of it as records. The report is made from these
+// only, as replay makes it.
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "detect/analyze.h"
+#include "goruntime/program.h"
+#include "goruntime/readers.h"
+#include "goruntime/symbolizer.h"
+#include "process/memory_figures.h"
+#include "process/target.h"
+#include "process/target_lock.h"
+#include "proof/capture.h"
+#include "proof/prover.h"
+#include "proof/reached_words.h"
+#include "proof/recheck.h"
+#include "session/clock.h"
+#include "session/hub.h"
+#include "session/session.h"
+
+namespace gotrace::session {
+
+namespace {
+
+constexpr unsigned kMostCopiers = 4;  // threads that copy: the memory's bandwidth is used up soon
+
+proof::CaptureLimits limits_of(const ProveOptions& options) {
+  // The target's own threads stand still, so that their CPUs are free.
+  const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
+  return {.max_pause_ns = options.max_pause_ns, .threads = std::min(processors, kMostCopiers)};
+}
+
+SessionStart session_start(const ProveOptions& options) {
+  SessionStart start;
+  start.tool_version = GOTRACE_VERSION;
+  start.wall_ns = wall_ns();
+  start.time_ns = monotonic_ns();
+  start.stuck_after_ns = options.stuck_after_ns;
+  start.probes = "none";
+  return start;
+}
+
+class ProveSession {
+ public:
+  ProveSession(const ProveOptions& options, const process::Target& target, const goruntime::Program& program, Hub& hub)
+      : options_(options), target_(target), program_(program), hub_(hub), symbolizer_(program, hub) {}
+
+  [[nodiscard]] Result<detect::Analysis> run();
+
+ private:
+  void look_at_memory();
+  void read_goroutines(const goruntime::Program& program, std::uint64_t now_ns);
+  [[nodiscard]] Result<Proof> prove();
+  void finish();
+
+  const ProveOptions& options_;
+  const process::Target& target_;
+  const goruntime::Program& program_;
+  Hub& hub_;
+  goruntime::Symbolizer symbolizer_;
+};
+
+void ProveSession::look_at_memory() {
+  goruntime::make_heap_counter_reader(program_, hub_)->look(monotonic_ns());
+  if (const auto figures = process::read_memory_figures(target_, monotonic_ns())) hub_.accept(*figures);
+}
+
+void ProveSession::read_goroutines(const goruntime::Program& program, std::uint64_t now_ns) {
+  goruntime::make_goroutine_reader(program, symbolizer_, hub_)->look(now_ns);
+}
+
+Proof proof_of(const proof::Captured& captured, const proof::Verdicts& verdicts) {
+  Proof proof;
+  proof.time_ns = captured.resumed_ns;
+  proof.off = verdicts.off;
+  proof.pause_ns = captured.pause_ns;
+  proof.predicted_ns = captured.prediction.pause_ns;
+  proof.copied_bytes = captured.copied_bytes;
+  proof.heap_bytes = verdicts.heap_bytes;
+  proof.scannable_bytes = verdicts.scannable_bytes;
+  proof.marked_objects = verdicts.marked_objects;
+  proof.marked_bytes = verdicts.marked_bytes;
+  proof.scanned_bytes = verdicts.scanned_bytes;
+  proof.goroutines = verdicts.goroutines;
+  proof.candidates = verdicts.candidates;
+  for (const proof::ProvedGoroutine& goroutine : verdicts.proved) {
+    proof.goids.push_back(goroutine.goid);
+    proof.held_bytes.push_back(goroutine.held_bytes);
+    proof.deadlocks.push_back(goroutine.deadlock);
+  }
+  return proof;
+}
+
+void withdraw(Proof& proof, std::uint64_t goid) {
+  proof.off = fmt::format(
+      "goroutine {} seemed to be stuck for good and has run since: the proof is wrong, and nothing of it is told; "
+      "please "
+      "report this as a fault of gotrace-leak",
+      goid);
+  proof.goids.clear();
+  proof.held_bytes.clear();
+  proof.deadlocks.clear();
+  proof.reached.clear();
+}
+
+Result<Proof> ProveSession::prove() {
+  if (auto why = proof::why_unprovable(program_); !why.empty()) {  // not stopped for nothing
+    Proof proof;
+    proof.time_ns = monotonic_ns();
+    proof.off = std::move(why);
+    read_goroutines(program_, proof.time_ns);
+    return proof;
+  }
+  const auto captured = proof::capture(program_, limits_of(options_));
+  if (!captured) return captured.error();
+  ::setpriority(PRIO_PROCESS, 0, std::min(19, ::getpriority(PRIO_PROCESS, 0) + 10));  // the target goes first
+  read_goroutines(*captured->program, captured->resumed_ns);
+  const std::uint64_t begin = monotonic_ns();
+  const proof::Verdicts verdicts = proof::prove(*captured);
+  auto proof = proof_of(*captured, verdicts);
+  proof.mark_ns = monotonic_ns() - begin;
+  for (const proof::ReachedGroup& group : verdicts.reached)
+    proof.reached.push_back(proof::describe(*captured->program, symbolizer_, group));
+  if (const auto goid = proof::find_contradiction(program_, *captured, verdicts)) withdraw(proof, *goid);
+  return proof;
+}
+
+void ProveSession::finish() {
+  SessionEnd end;
+  end.time_ns = std::max(monotonic_ns(), hub_.model().latest_ns());
+  end.reason = target_.alive() ? EndReason::duration : EndReason::target_exited;
+  end.own_cpu_ns = own_cpu_ns();
+  end.own_peak_rss_bytes = own_peak_rss_bytes();
+  hub_.accept(end);
+}
+
+Result<detect::Analysis> ProveSession::run() {
+  hub_.accept(session_start(options_));
+  hub_.accept(program_.target_info());
+  hub_.release_warnings();
+  look_at_memory();
+  const auto proof = prove();
+  if (!proof) return proof.error();
+  hub_.accept(*proof);
+  finish();
+  return detect::analyze(hub_.model());
+}
+
+struct Opened {
+  process::Target target;
+  process::TargetLock lock;
+};
+
+Result<Opened> open_alone(pid_t pid) {
+  auto target = process::Target::open(pid);
+  if (!target) return target.error();
+  auto lock = process::TargetLock::take(*target);
+  if (!lock) return lock.error();
+  return Opened{std::move(*target), std::move(*lock)};
+}
+
+}  // namespace
+
+Result<PauseForecast> predict_pause(const ProveOptions& options) {
+  const auto target = process::Target::open(options.pid);
+  if (!target) return target.error();
+  const auto program = goruntime::Program::open(*target);
+  if (!program) return program.error();
+  const auto predicted = proof::predict_pause(**program, limits_of(options));
+  if (!predicted) return predicted.error();
+  return PauseForecast{.exe = target->exe(),
+                       .pause_ns = predicted->pause_ns,
+                       .to_read_bytes = predicted->to_copy_bytes,
+                       .bytes_per_second = predicted->bytes_per_second,
+                       .unprovable = proof::why_unprovable(**program)};
+}
+
+Result<detect::Analysis> run_prove(const ProveOptions& options, const std::function<void(const std::string&)>& warn) {
+  const auto opened = open_alone(options.pid);
+  if (!opened) return opened.error();
+  const auto program = goruntime::Program::open(opened->target);
+  if (!program) return program.error();
+  std::unique_ptr<trace::Writer> writer;
+  if (!options.record_path.empty()) {
+    auto created = trace::Writer::create(options.record_path, options.replace);
+    if (!created) return created.error();
+    writer = std::move(*created);
+  }
+  Hub hub(std::move(writer), warn);
+  auto analysis = ProveSession(options, opened->target, **program, hub).run();
+  if (const auto finished = hub.finish(); analysis && !finished) return finished.error();
+  return analysis;
+}
+
+}  // namespace gotrace::session
