@@ -40,6 +40,9 @@ class FunctionTable {
   [[nodiscard]] virtual std::vector<Frame> frames(std::uint64_t pc) const = 0;
   // Bytes from the stack pointer to the return address at `pc` (pcsp table); nullopt: unknown.
   [[nodiscard]] virtual std::optional<std::int32_t> stack_delta(std::uint64_t pc) const = 0;
+  // Bytes behind the return address that belong to the function at `pc`: its arguments and results, and where it keeps
+  // those that come in registers; 0: none, or unknown.
+  [[nodiscard]] virtual std::uint32_t argument_bytes(std::uint64_t) const { return 0; }
 };
 
 }  // namespace gotrace::goruntime

@@ -168,7 +168,7 @@ TEST_CASE("what is no trace is refused by name") {
   CHECK(text("hello world") == "x.gtl: not a gotrace-leak trace (wrong magic)");
   CHECK(text("\x89GT") == "x.gtl: the trace ends within its first 8 bytes");
   CHECK(text(std::string("\x89GTL\x02\x00\x07\x00", 8)) ==
-        "x.gtl: trace format 2.7 is newer than 1.2, which this gotrace-leak reads; use a newer gotrace-leak");
+        "x.gtl: trace format 2.7 is newer than 1.3, which this gotrace-leak reads; use a newer gotrace-leak");
   CHECK(text(std::string("\x89GTL\x00\x00\x00\x00", 8)) == "x.gtl: unknown trace format 0.0");
 }
 
