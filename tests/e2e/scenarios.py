@@ -13,10 +13,11 @@ HEAD = ["case", "Go", "variant", "found", "verdict", "line right?", "growth off 
 
 def cells_of(case, versions, variants):
     """The case's own versions, where it is not for all of them."""
-    own = {version for version, _ in case.cells}
-    if own and not own & set(versions):
-        return [(version, variant) for version in sorted(own) for variant in variants]
-    needed = [version for version in versions if case.cells in (test_kinds.CELLS, test_kinds.WIDE) or version in own]
+    if case.cells in (test_kinds.CELLS, test_kinds.WIDE):
+        needed = versions
+    else:
+        own = {version for version, _ in case.cells}
+        needed = [version for version in versions if version in own]
     return [(version, variant) for version in needed for variant in variants]
 
 

@@ -174,6 +174,14 @@ std::uint64_t grown_by(const model::Model& model, const Kept& kept) {
   return sum;
 }
 
+// More are in reserve than before: with the same holders, or, whoever holds them, more and more.
+bool reserve_grows(const model::Model& model, const Kept& kept) {
+  if (grown_by(model, kept) >= kLeastGrowth) return true;
+  const Totals totals = totals_of(model, kept);
+  return growth_of_objects(totals).trend == Trend::growing &&
+         totals.rbegin()->second >= totals.begin()->second + kLeastGrowth;
+}
+
 std::string plural(std::string_view word, std::uint64_t count) {
   return fmt::format("{} {}{}", format_count(count), word, count == 1 ? "" : "s");
 }
@@ -336,7 +344,7 @@ std::vector<Finding> find_retained(const model::Model& model, const Judgements& 
   if (!look) return findings;
   for (Kept& kept : gather(model, *look, words.kind)) {
     std::ranges::stable_sort(kept.groups, std::greater{}, &RetainedGroup::bytes);
-    const bool reserve = kept.spare && words.kind != RetentionKind::elements && grown_by(model, kept) < kLeastGrowth;
+    const bool reserve = kept.spare && words.kind != RetentionKind::elements && !reserve_grows(model, kept);
     if (!matters(model, *look, kept) || reserve) continue;
     Finding finding = finding_of(model, judgements, *look, kept, words);
     // A list that does not grow may be what the function is about.

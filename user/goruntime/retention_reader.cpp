@@ -37,7 +37,7 @@ constexpr std::uint64_t kMostGoroutines = 200'000;
 constexpr std::size_t kMostChains = 8;
 constexpr std::uint64_t kListNs = 20'000'000;      // of CPU time, to follow lists; and to look for new ones
 constexpr std::uint32_t kListSearchesAtFirst = 2;  // each looks for new lists
-constexpr std::uint32_t kListSearchEvery = 8;      // later
+constexpr std::uint32_t kListSearchEvery = 4;      // later
 
 struct Suspect {
   PartlyUsed found;

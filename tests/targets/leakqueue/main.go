@@ -6,6 +6,7 @@ package main
 
 import (
 	"fmt"
+	_ "net/http/pprof" // as services have it: the runtime samples what it allocates
 	"os"
 	"sync"
 	"time"

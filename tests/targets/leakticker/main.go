@@ -1,4 +1,4 @@
-// leakticker: a service that makes a ticker for each session it opens, 150 a second, and forgets it when the session ends,
+// leakticker: a service that makes a ticker for each session it opens, 400 a second, and forgets it when the session ends,
 // among much other work; -tags fixed stops it.
 package main
 
@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	sessionsPerSecond = 150
+	sessionsPerSecond = 400
 	jobsPerSecond     = 500
 )
 

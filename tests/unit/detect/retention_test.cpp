@@ -138,6 +138,13 @@ TEST_CASE("capacity in reserve is waste only when it grows") {
     grows.model.accept(look_of(i, {reserve}));
   }
   CHECK(only(analyze(grows.model)).kind == "retained-subslice");
+  Scenario moves(kAge);  // held by the arrays of a slice that grows
+  for (int i = 1; i < 20; ++i) {
+    reserve.objects = 50 + 2 * static_cast<std::uint64_t>(i);
+    reserve.holder = "package variable main.kept -> an object of " + std::to_string(i) + " bytes";
+    moves.model.accept(look_of(i, {reserve}));
+  }
+  CHECK(only(analyze(moves.model)).kind == "retained-subslice");
 }
 
 TEST_CASE("where not all could be read, only many objects count, and confidence is low") {
