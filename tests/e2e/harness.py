@@ -38,10 +38,12 @@ def _lock(key):
 
 # ---------------------------------------------------------------- build
 def _sources_hash(directory):
+    """Of its sources and of those of the package that all may import."""
     digest = hashlib.sha256()
-    for name in sorted(os.listdir(directory)):
-        with open(os.path.join(directory, name), "rb") as source:
-            digest.update(name.encode() + b"\0" + source.read())
+    for each in (directory, os.path.join(TARGETS, "busy")):
+        for name in sorted(os.listdir(each)):
+            with open(os.path.join(each, name), "rb") as source:
+                digest.update(name.encode() + b"\0" + source.read())
     return digest.hexdigest()[:16]
 
 

@@ -194,6 +194,16 @@ struct ReachedGoroutineGroup {
   std::optional<Frame> used_at;  // code that uses the package variable that the path begins at
 };
 
+// How much of the target's memory the last search for retained memory has looked at.
+struct RetentionSummary {
+  std::uint64_t searches = 0;
+  std::uint64_t read_bytes = 0;
+  std::uint64_t to_read_bytes = 0;    // that may hold pointers
+  std::uint64_t stacks = 0;           // goroutines, and of these
+  std::uint64_t stacks_followed = 0;  // those whose stacks were searched for lists
+  std::uint64_t cpu_ns = 0;           // of ours, for all searches
+};
+
 struct Analysis {
   SessionStart session;
   std::optional<SessionEnd> end;
@@ -203,6 +213,7 @@ struct Analysis {
   std::vector<SourceState> sources;  // the last state of each
   Snapshots snapshots;
   HeapProfileSummary heap_profile;
+  std::optional<RetentionSummary> retention;  // nullopt: no two searches were made
   std::vector<ProbeSummary> probes;
   std::vector<Gap> gaps;
   std::optional<Overhead> overhead;

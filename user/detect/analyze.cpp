@@ -38,6 +38,9 @@ void add_session(const model::Model& model, Analysis& out) {
                    model.goroutines().max_read_ns()};
   if (model.heap().profile())
     out.heap_profile = {model.heap().profile_looks(), model.heap().profile()->rate, model.heap().profile()->buckets};
+  if (const auto& look = model.retention().last())
+    out.retention = RetentionSummary{look->searches, look->read_bytes,      look->to_read_bytes,
+                                     look->stacks,   look->stacks_followed, look->cpu_ns};
   out.window.start_wall_ns = out.session.wall_ns;
   out.window.seconds = elapsed(out.session.time_ns, model.latest_ns());
   out.window.complete = model.end().has_value();

@@ -29,9 +29,11 @@ using Detector = std::vector<Finding> (*)(const model::Model& model, const Judge
 [[nodiscard]] std::vector<Finding> find_ticker_leaks(const model::Model& model, const Judgements& judgements);
 [[nodiscard]] std::vector<Finding> find_deferred_in_loops(const model::Model& model, const Judgements& judgements);
 [[nodiscard]] std::vector<Finding> find_finalizer_leaks(const model::Model& model, const Judgements& judgements);
+[[nodiscard]] std::vector<Finding> find_finalizer_cycles(const model::Model& model, const Judgements& judgements);
 [[nodiscard]] std::vector<Finding> find_retained_substrings(const model::Model& model, const Judgements& judgements);
 [[nodiscard]] std::vector<Finding> find_retained_subslices(const model::Model& model, const Judgements& judgements);
 [[nodiscard]] std::vector<Finding> find_retained_elements(const model::Model& model, const Judgements& judgements);
+[[nodiscard]] std::vector<Finding> find_retained_by_stack(const model::Model& model, const Judgements& judgements);
 [[nodiscard]] std::vector<Finding> find_stack_growth(const model::Model& model, const Judgements& judgements);
 
 }  // namespace gotrace::detect

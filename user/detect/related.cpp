@@ -48,6 +48,13 @@ bool explains_goroutines(const Finding& cause, const Finding& goroutines) {
          share_any(cause.group_ids, goroutines.group_ids);
 }
 
+// A library's function that starts two goroutines for each of what it makes: a connection's reader and its writer.
+bool explains_pair(const Finding& cause, const Finding& other) {
+  return cause.kind == "goroutine-leak" && other.kind == "goroutine-leak" && cause.where && other.where &&
+         cause.where->standard_library && cause.where->function == other.where->function &&
+         cause.where->line < other.where->line && grows_like(cause, other);
+}
+
 bool explains_call_site(const Finding& cause, const Finding& site) {
   return cause.kind != "growing-call-site" && site.kind == "growing-call-site" &&
          share_any(cause.site_ids, site.site_ids);
@@ -75,6 +82,10 @@ void take_in(Finding& cause, const Finding& effect) {
       if (evidence.code == "close-wait" || evidence.code == "limit") cause.evidence.push_back(evidence);
   }
   if (effect.kind == "goroutine-leak") {
+    if (cause.kind == effect.kind)
+      cause.evidence.push_back(
+          {"pair", fmt::format("{} starts another one with each of them, stuck in {}.", cause.where->function,
+                               effect.blocked_at ? effect.blocked_at->function : "?")});
     for (const std::string& id : effect.group_ids)
       if (std::find(cause.group_ids.begin(), cause.group_ids.end(), id) == cause.group_ids.end())
         cause.group_ids.push_back(id);
@@ -85,7 +96,8 @@ void take_in(Finding& cause, const Finding& effect) {
 }  // namespace
 
 void relate_findings(std::vector<Finding>& findings) {
-  for (const auto& explains : {explains_goroutines, explains_files, explains_ticker, explains_call_site}) {
+  for (const auto& explains :
+       {explains_goroutines, explains_pair, explains_files, explains_ticker, explains_call_site}) {
     std::vector<bool> explained(findings.size());
     for (std::size_t effect = 0; effect < findings.size(); ++effect) {
       for (std::size_t cause = 0; cause < findings.size() && !explained[effect]; ++cause) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/units.h"
 #include "detect/frames.h"
@@ -41,7 +42,8 @@ std::vector<Kept> gather(const model::Model& model, const RetentionLook& look, R
     if (group.kind != kind || group.objects == 0) continue;
     auto stack = without_runtime(model.symbols().expand(group.allocated_at));
     const auto own = first_of_program(stack);
-    const std::string where = own ? fmt::format("{}\n{}", own->file, own->line) : fmt::format("{}", group.largest);
+    std::string where = own ? fmt::format("{}\n{}", own->file, own->line) : fmt::format("{}", group.largest);
+    if (kind == RetentionKind::stack) where = fmt::format("{}\n{}", group.holder, group.largest);
     Kept& kept = places[(group.spare ? "spare\n" : "") + where];
     if (kept.objects == 0) kept.smallest = group.smallest;
     if (kept.stack.empty()) kept.stack = std::move(stack);
@@ -128,11 +130,30 @@ Origin origin_of(const model::Model& model, const Judgements& judgements, const 
   return {};
 }
 
+using Totals = std::map<std::uint64_t, std::uint64_t>;  // objects, by time
+
+void add_points(const std::vector<model::RetentionTable::Point>& points, Totals& totals) {
+  for (const auto& point : points) totals[point.time_ns] += point.objects;
+}
+
+// By who holds them, where that stays the same, else by their size: a map that grows holds them by other arrays.
+Totals totals_of(const model::Model& model, const Kept& kept) {
+  const auto& table = model.retention();
+  Totals by_holder;
+  Totals by_size;
+  std::set<std::uint64_t> sizes;
+  for (const RetainedGroup& group : kept.groups) {
+    add_points(table.points(group), by_holder);
+    if (sizes.insert(group.largest).second)
+      add_points(table.points_of(group.kind, group.spare, group.largest), by_size);
+  }
+  // Nearly all of that size are these.
+  const bool theirs = !by_size.empty() && 10 * kept.objects >= 9 * by_size.rbegin()->second;
+  return theirs && by_size.size() > by_holder.size() ? by_size : by_holder;
+}
+
 // By its own number, look by look, where no call site tells.
-Growth growth_of_objects(const model::Model& model, const Kept& kept) {
-  std::map<std::uint64_t, std::uint64_t> totals;
-  for (const RetainedGroup& group : kept.groups)
-    for (const auto& point : model.retention().points(group)) totals[point.time_ns] += point.objects;
+Growth growth_of_objects(const Totals& totals) {
   std::vector<Step> steps;
   for (auto now = totals.begin(); now != totals.end(); ++now) {
     if (now == totals.begin()) continue;
@@ -153,20 +174,12 @@ std::uint64_t grown_by(const model::Model& model, const Kept& kept) {
   return sum;
 }
 
-struct FirstSeen {
-  std::uint64_t time_ns = 0;
-  std::uint64_t objects = 0;
-};
-
-FirstSeen first_seen(const model::Model& model, const Kept& kept) {
-  FirstSeen first;
-  for (const RetainedGroup& group : kept.groups) {
-    const auto& points = model.retention().points(group);
-    if (points.empty()) continue;
-    first.objects += points.front().objects;
-    if (first.time_ns == 0 || points.front().time_ns < first.time_ns) first.time_ns = points.front().time_ns;
-  }
-  return first;
+// More are in reserve than before: with the same holders, or, whoever holds them, more and more.
+bool reserve_grows(const model::Model& model, const Kept& kept) {
+  if (grown_by(model, kept) >= kLeastGrowth) return true;
+  const Totals totals = totals_of(model, kept);
+  return growth_of_objects(totals).trend == Trend::growing &&
+         totals.rbegin()->second >= totals.begin()->second + kLeastGrowth;
 }
 
 std::string plural(std::string_view word, std::uint64_t count) {
@@ -202,16 +215,47 @@ void add_used_part(const Kept& kept, const RetentionWords& words, Finding& findi
                                 "them. Their lengths did not change."});
 }
 
+// The function that holds a list: its line where it makes the list longer, if that is known, else where it stands.
+std::optional<Frame> holding_frame(const model::Model& model, const Kept& kept) {
+  const RetainedGroup& group = kept.groups.front();
+  for (const Frame& frame : kept.stack)
+    if (frame.function == group.holder) return frame;
+  for (const Frame& frame : model.symbols().frames(group.holder_used_at))
+    if (frame.function == group.holder) return frame;
+  return std::nullopt;
+}
+
+void add_list(const model::Model& model, const Kept& kept, Finding& finding) {
+  const RetainedGroup& group = kept.groups.front();
+  const auto frame = holding_frame(model, kept);
+  const std::string held =
+      group.holder.empty() ? std::string("what its stack holds; it was never seen at rest, so which frame is not known")
+                           : fmt::format("a frame of {}{}", group.holder, frame ? ", " + place(*frame) : "");
+  finding.evidence.push_back(
+      {"list-on-stack",
+       group.references == 1
+           ? fmt::format("Goroutine {} keeps a list of {} objects of {} bytes by {}. Its first object stayed while it "
+                         "grew at its end, and nothing else leads to it.",
+                         group.goid, format_count(group.objects), group.largest, held)
+           : fmt::format(
+                 "{} goroutines, {} the one with the longest, keep lists of {} objects of {} bytes by {}. Their "
+                 "first objects stayed while they grew at their ends, and nothing else leads to them.",
+                 format_count(group.references), group.goid, format_count(group.objects), group.largest, held)});
+  finding.evidence.push_back({"nodes-only", "Counted are these objects without what they refer to."});
+}
+
 void add_evidence(const model::Model& model, const RetentionLook& look, const Kept& kept, const RetentionWords& words,
                   Finding& finding) {
   if (words.kind == RetentionKind::elements) {
     add_unused_pointers(kept, finding);
+  } else if (words.kind == RetentionKind::stack) {
+    add_list(model, kept, finding);
   } else {
     add_used_part(kept, words, finding);
   }
   std::size_t named = 0;
   for (const RetainedGroup& group : kept.groups) {
-    if (group.holder.empty() || ++named > kMostHolders) continue;
+    if (group.kind == RetentionKind::stack || group.holder.empty() || ++named > kMostHolders) continue;
     std::string held =
         fmt::format("{} by {} -> {}", plural("object", group.objects) + (group.objects == 1 ? " is held" : " are held"),
                     group.holder, words.reference);
@@ -242,15 +286,17 @@ void judge(const model::Model& model, const SiteGrowth* site, const Kept& kept, 
           {site->history_agrees ? "history-agrees" : "history-differs", "By size now, " + site->history + "."});
     return;
   }
-  const Growth growth = growth_of_objects(model, kept);
+  const Totals totals = totals_of(model, kept);
+  const Growth growth = growth_of_objects(totals);
   finding.trend = growth.trend;
   if (growth.trend != Trend::growing) return;
   const double each = static_cast<double>(kept.bytes) / static_cast<double>(kept.objects);
   finding.growth = Rate{growth.rate.value * each, growth.rate.low * each, growth.rate.high * each};
-  const FirstSeen first = first_seen(model, kept);
+  const auto& [first_ns, first_objects] = *totals.begin();
   judge_verdict(
-      judge_history(model, first.time_ns, static_cast<double>(first.objects), growth.rate.value, "Their number grew"),
+      judge_history(model, first_ns, static_cast<double>(first_objects), growth.rate.value, "Their number grew"),
       finding);
+  doubt_few_looks(totals.size(), finding);
 }
 
 Finding finding_of(const model::Model& model, const Judgements& judgements, const RetentionLook& look, const Kept& kept,
@@ -268,7 +314,8 @@ Finding finding_of(const model::Model& model, const Judgements& judgements, cons
   judge(model, origin.site, kept, finding);
   if (!look.complete) finding.confidence = Confidence::low;
   finding.stack = origin.stack;
-  finding.where = first_of_program(finding.stack);
+  const bool on_stack = words.kind == RetentionKind::stack;
+  finding.where = on_stack ? holding_frame(model, kept) : first_of_program(finding.stack);
   if (origin.site != nullptr) finding.site_ids.push_back(origin.site->call_site.id);
   if (origin.of > 0)
     finding.evidence.push_back(
@@ -277,11 +324,13 @@ Finding finding_of(const model::Model& model, const Judgements& judgements, cons
   const auto user = first_of_program(model.symbols().frames(kept.groups.front().holder_used_at));
   if (!finding.where)
     finding.look_at =
-        user ? fmt::format("what {} ({}) keeps: where it was allocated is not known", user->function, place(*user))
-             : "what holds them: where they were allocated is not known";
+        on_stack ? "what this goroutine's frames hold"
+        : user   ? fmt::format("what {} ({}) keeps: where it was allocated is not known", user->function, place(*user))
+                 : "what holds them: where they were allocated is not known";
   finding.advice = kept.spare ? words.spare_advice : words.advice;
   if (finding.verdict == Verdict::suspected)
-    finding.not_known = "whether the rest is used in a way that no pointer shows";
+    finding.not_known = on_stack ? "whether the list is worked off later, as a whole"
+                                 : "whether the rest is used in a way that no pointer shows";
   name_resource_finding(model, words.prefix, finding);
   return finding;
 }
@@ -295,8 +344,11 @@ std::vector<Finding> find_retained(const model::Model& model, const Judgements& 
   if (!look) return findings;
   for (Kept& kept : gather(model, *look, words.kind)) {
     std::ranges::stable_sort(kept.groups, std::greater{}, &RetainedGroup::bytes);
-    const bool reserve = kept.spare && words.kind != RetentionKind::elements && grown_by(model, kept) < kLeastGrowth;
-    if (matters(model, *look, kept) && !reserve) findings.push_back(finding_of(model, judgements, *look, kept, words));
+    const bool reserve = kept.spare && words.kind != RetentionKind::elements && !reserve_grows(model, kept);
+    if (!matters(model, *look, kept) || reserve) continue;
+    Finding finding = finding_of(model, judgements, *look, kept, words);
+    // A list that does not grow may be what the function is about.
+    if (words.kind != RetentionKind::stack || finding.trend == Trend::growing) findings.push_back(std::move(finding));
   }
   return findings;
 }

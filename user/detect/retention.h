@@ -14,7 +14,7 @@ struct RetentionWords {
   RetentionKind kind = RetentionKind::substring;
   std::string_view name;       // of the finding's kind
   std::string_view prefix;     // of its id
-  std::string_view reference;  // what keeps them: "string"
+  std::string_view reference;  // what keeps them: "string"; stack: unused
   std::string_view title;
   std::string_view advice;
   std::string_view spare_advice;  // where the unused rest is capacity

@@ -54,6 +54,9 @@ class FunctionTable {
   [[nodiscard]] virtual std::optional<std::int32_t> stack_delta(std::uint64_t pc) const = 0;
   // Of the call before `pc` + 1; nullopt: not known, so that each word may hold one.
   [[nodiscard]] virtual std::optional<FrameMaps> frame_maps(std::uint64_t) const { return std::nullopt; }
+  // Bytes behind the return address that belong to the function at `pc`: its arguments and results, and where it keeps
+  // those that come in registers; 0: none, or unknown.
+  [[nodiscard]] virtual std::uint32_t argument_bytes(std::uint64_t) const { return 0; }
 };
 
 }  // namespace gotrace::goruntime

@@ -68,10 +68,10 @@ std::uint8_t wrapper_function_id(int minor) {
 }
 
 const PclnTable::Shape& PclnTable::shape_of(PclnFormat format) {
-  static constexpr Shape kGo12{true, 8, 20, 24, 28, 32, 0, 36, 39, 40, true, 4, 20, 2, 12, 16, 12};
-  static constexpr Shape kGo116{true, 8, 20, 24, 28, 32, 36, 40, 43, 44, true, 3, 20, 2, 12, 16, 12};
-  static constexpr Shape kGo118{false, 4, 16, 20, 24, 28, 32, 36, 39, 40, false, 3, 20, 2, 12, 16, 8};
-  static constexpr Shape kGo120{false, 4, 16, 20, 24, 28, 32, 40, 43, 44, false, 3, 16, 0, 4, 8, 8};
+  static constexpr Shape kGo12{true, 8, 12, 20, 24, 28, 32, 0, 36, 39, 40, true, 4, 20, 2, 12, 16};
+  static constexpr Shape kGo116{true, 8, 12, 20, 24, 28, 32, 36, 40, 43, 44, true, 3, 20, 2, 12, 16};
+  static constexpr Shape kGo118{false, 4, 8, 16, 20, 24, 28, 32, 36, 39, 40, false, 3, 20, 2, 12, 16};
+  static constexpr Shape kGo120{false, 4, 8, 16, 20, 24, 28, 32, 40, 43, 44, false, 3, 16, 0, 4, 8};
   switch (format) {
     case PclnFormat::go12:
       return kGo12;

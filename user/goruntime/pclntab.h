@@ -60,6 +60,7 @@ class PclnTable final : public FunctionTable {
   [[nodiscard]] std::vector<Frame> frames(std::uint64_t pc) const override;
   [[nodiscard]] std::optional<std::int32_t> stack_delta(std::uint64_t pc) const override;
   [[nodiscard]] std::optional<FrameMaps> frame_maps(std::uint64_t pc) const override;
+  [[nodiscard]] std::uint32_t argument_bytes(std::uint64_t pc) const override;
 
  private:
   struct Shape;  // offsets within _func and inlinedCall

@@ -138,4 +138,13 @@ std::optional<std::int32_t> PclnTable::stack_delta(std::uint64_t pc) const {
   return delta;
 }
 
+// From Go 1.17 on arguments come in registers, and the caller's frame has room for the callee to keep them
+// (cmd/compile/internal/ssa/func.go, ArgWidth; abi-internal.md, "spill area").
+std::uint32_t PclnTable::argument_bytes(std::uint64_t pc) const {
+  constexpr std::uint32_t kMost = 4096;  // "not known" is a large number (runtime/symtab.go, abi.ArgsSizeUnknown)
+  const auto index = index_of(pc);
+  const auto bytes = index ? load_or_zero<std::uint32_t>(function(*index), shape_->arguments) : 0;
+  return bytes <= kMost ? bytes : 0;
+}
+
 }  // namespace gotrace::goruntime

@@ -11,6 +11,7 @@ namespace gotrace::goruntime {
 struct PclnTable::Shape {
   bool wide_entries;           // entries are 8-byte pointers; else 4-byte offsets from moduledata.text
   std::uint8_t name;           // offsets in _func
+  std::uint8_t arguments;      // args
   std::uint8_t stack_delta;    // pcsp
   std::uint8_t file;           // pcfile
   std::uint8_t line;           // pcln
@@ -25,7 +26,6 @@ struct PclnTable::Shape {
   std::uint8_t inlined_function_id;
   std::uint8_t inlined_name;
   std::uint8_t inlined_parent_pc;
-  std::uint8_t arguments;  // args in _func
 };
 
 }  // namespace gotrace::goruntime

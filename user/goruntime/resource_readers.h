@@ -16,6 +16,8 @@ std::unique_ptr<Reader> make_timer_reader(const Program& program, Symbolizer& sy
 std::unique_ptr<Reader> make_defer_reader(const Program& program, Symbolizer& symbolizer, RecordSink& sink);
 // Finalizers and cleanups that wait for their goroutine.
 std::unique_ptr<Reader> make_finalizer_reader(const Program& program, RecordSink& sink);
+// Objects that their own finalizers keep.
+std::unique_ptr<Reader> make_finalizer_cycle_reader(const Program& program, Symbolizer& symbolizer, RecordSink& sink);
 
 // When to look again: a look that took long is repeated less often.
 class Rest {

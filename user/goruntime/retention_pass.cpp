@@ -169,15 +169,31 @@ void RetentionPass::visit_watched(const Reference& reference, WatchedObject& wat
   const bool in_itself = own != nullptr && reference.place - watched.base < own->element_size;
   if (in_itself || reference.place - watched.array < watched.array_size) return;
   std::optional<std::vector<bool>> pointers;
+  Referrer referrer;
   if (reference.region->kind == SearchRegion::Kind::data) pointers = maps_.data_words(reference.place, 1);
   if (reference.region->kind == SearchRegion::Kind::heap) {
     const SpanView* span = spans_.find(reference.place);
     const auto slot = span != nullptr ? slot_of(*span, reference.place) : std::nullopt;
     if (!slot || !is_allocated(*span, *slot)) return;
-    const process::Address object = span->base + *slot * span->element_size;
-    pointers = maps_.words(*span, object, (reference.place - object) / 8, 1);
+    referrer = {span->base + *slot * span->element_size, span->element_size};
+    pointers = maps_.words(*span, referrer.object, (reference.place - referrer.object) / 8, 1);
   }
+  if (watched.list && is_of_list(reference, referrer, watched)) return;
   watched.shared = !pointers || (*pointers)[0];
+}
+
+// Nodes refer to nodes: but a first one that another precedes is none, and its list is that one's.
+bool RetentionPass::is_of_list(const Reference& reference, const Referrer& referrer, WatchedObject& watched) {
+  using Part = ListMember::Part;
+  const ListMember& list = *watched.list;
+  if (reference.region->kind == SearchRegion::Kind::stack && reference.region->owner == list.owner) {
+    ++watched.from_stack;
+    return true;
+  }
+  if (reference.region->kind != SearchRegion::Kind::heap) return false;
+  if (reference.place - list.anchor < list.anchor_size) return true;
+  const bool precedes = reference.place - referrer.object == list.next_at;
+  return referrer.size == list.node_size && !(list.part == Part::first && precedes);
 }
 
 void RetentionPass::visit(const Reference& reference) {

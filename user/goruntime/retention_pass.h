@@ -41,12 +41,26 @@ struct PartlyUsed {  // an object, as one pass found it
   std::optional<StaleElements> stale{};  // of an array of pointers; `used` is then of no meaning
 };
 
-// What unused pointers of an array, found in the search before, point to: does anything else?
+// A part of a list that hangs on a goroutine's stack (StackLists).
+struct ListMember {
+  enum class Part : std::uint8_t { first, node, anchor };
+  std::uint32_t list = 0;   // which
+  std::uint32_t owner = 0;  // of the stack: index in allgs
+  std::uint64_t node_size = 0;
+  std::uint64_t next_at = 0;    // where in a node the pointer to the next one is
+  process::Address anchor = 0;  // what the stack points to
+  std::uint64_t anchor_size = 0;
+  Part part = Part::node;
+};
+
+// An object found in the search before, of which one holder is known: does anything else refer to it?
 struct WatchedObject {
   process::Address base = 0;
-  process::Address array = 0;
+  process::Address array = 0;  // that holder, of what unused pointers of an array point to
   std::uint64_t array_size = 0;
-  bool shared = false;  // something else does, or may
+  std::optional<ListMember> list{};  // that holder is a list
+  bool shared = false;               // something else does, or may
+  std::uint32_t from_stack = 0;      // references from the list's own stack
 };
 
 struct PassFigures {
@@ -98,6 +112,11 @@ class RetentionPass {
   void add_watched();
   void visit(const Reference& reference);
   void visit_watched(const Reference& reference, WatchedObject& watched);
+  struct Referrer {  // an object, or none
+    process::Address object = 0;
+    std::uint64_t size = 0;
+  };
+  [[nodiscard]] static bool is_of_list(const Reference& reference, const Referrer& referrer, WatchedObject& watched);
   [[nodiscard]] bool is_partly_used(const SpanView& span, PartlyUsed& one);
   [[nodiscard]] bool describe(const Reference& reference, const SpanView& target, HeaderReference& out, bool& ignore);
   [[nodiscard]] bool is_string(const SpanView& target, const Window& window) const;

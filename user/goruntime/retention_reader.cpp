@@ -11,21 +11,22 @@
 #include "goruntime/holder_words.h"
 #include "goruntime/plain_types.h"
 #include "goruntime/retention_pass.h"
+#include "goruntime/stack_lists.h"
 #include "process/memory_figures.h"
 #include "process/memory_presence.h"
 
 namespace gotrace::goruntime {
 namespace {
 
-constexpr std::uint64_t kSliceBytes = 2U << 20;          // read before the clock is asked
-constexpr std::uint64_t kSliceNs = 15'000'000;           // of CPU time, of one look
-constexpr std::uint64_t kMostSearchNs = 1'000'000'000;   // of CPU time, of one search
-constexpr std::uint64_t kMostAtFirstNs = 2'000'000'000;  // of CPU time, of the searches that settle a suspicion
-constexpr std::uint64_t kFirstAfterNs = 300'000'000;     // what the session reads at its start comes first
+constexpr std::uint64_t kSliceBytes = 2U << 20;       // read before the clock is asked
+constexpr std::uint64_t kSliceNs = 15'000'000;        // of CPU time, of one look
+constexpr double kShare = 0.2;                        // of what all may take
+constexpr double kCreditNs = 40e9;                    // what such a time allows all may be taken at once
+constexpr double kMostCpu = 0.2;                      // searches don't get better from more
+constexpr std::uint64_t kFirstAfterNs = 300'000'000;  // what the session reads at its start comes first
 constexpr std::uint64_t kLeastRestNs = 500'000'000;
 constexpr std::uint64_t kRestWhileOffNs = 5'000'000'000;
-constexpr std::uint64_t kRestAtFirst = 2;  // times what a search took
-constexpr std::uint64_t kRestLater = 100;
+constexpr std::uint64_t kRestAtFirst = 2;      // times what a search took
 constexpr std::size_t kMostSuspects = 20'000;  // the largest
 constexpr std::size_t kMostWatched = 4096;
 constexpr std::size_t kLeastWatched = 8;  // of each array
@@ -34,6 +35,9 @@ constexpr std::size_t kMostGroups = 16;
 // Stacks are searched first, and without them nothing can be said: of more goroutines they would take all our time.
 constexpr std::uint64_t kMostGoroutines = 200'000;
 constexpr std::size_t kMostChains = 8;
+constexpr std::uint64_t kListNs = 20'000'000;      // of CPU time, to follow lists; and to look for new ones
+constexpr std::uint32_t kListSearchesAtFirst = 2;  // each looks for new lists
+constexpr std::uint32_t kListSearchEvery = 4;      // later
 
 struct Suspect {
   PartlyUsed found;
@@ -82,14 +86,20 @@ struct Holding {  // of a likeness: found out once
 
 class LiveRetentionReader final : public RetentionReader {
  public:
-  LiveRetentionReader(const Program& program, Symbolizer& symbolizer, ObjectLookup& objects, RecordSink& sink)
+  LiveRetentionReader(const Program& program, Symbolizer& symbolizer, ObjectLookup& objects, RecordSink& sink,
+                      double max_cpu)
       : program_(program),
         symbolizer_(symbolizer),
         objects_(objects),
         sink_(sink),
         maps_(program),
-        plain_types_(large_plain_types(program, RetentionPass::kLeastObject)) {
+        lists_(program, maps_),
+        plain_types_(large_plain_types(program, RetentionPass::kLeastObject)),
+        share_(kShare * max_cpu),
+        most_at_first_ns_(static_cast<std::uint64_t>(kCreditNs * std::min(max_cpu, kMostCpu))),
+        most_search_ns_(most_at_first_ns_ / 2) {
     const std::uint64_t now = monotonic_ns();
+    begun_ns_ = now;
     next_ns_ = now + kFirstAfterNs;
     send_state(now, objects.available() ? "" : "the heap's layout is not known, or does not fit this process");
     usable_ = objects.available();
@@ -155,7 +165,7 @@ class LiveRetentionReader final : public RetentionReader {
     return {};
   }
 
-  // What the arrays found by the last search keep.
+  // What the arrays found by the last search keep, and the lists that stacks hold.
   [[nodiscard]] std::vector<WatchedObject> to_watch() const {
     std::vector<WatchedObject> watched;
     const auto arrays = static_cast<std::size_t>(
@@ -166,13 +176,15 @@ class LiveRetentionReader final : public RetentionReader {
       const auto& sample = suspect.found.stale->sample;  // spread over the array
       const std::size_t step = std::max<std::size_t>(1, sample.size() / each);
       for (std::size_t i = 0; i < sample.size(); i += step)
-        watched.push_back({sample[i], base, suspect.found.size, false});
+        watched.push_back({.base = sample[i], .array = base, .array_size = suspect.found.size});
     }
+    std::ranges::copy(lists_.to_watch(), std::back_inserter(watched));
     return watched;
   }
 
   void note_watched() {
     for (const WatchedObject& object : pass_->watched()) {
+      if (object.list) continue;
       const auto suspect = suspects_.find(object.array);
       if (suspect == suspects_.end()) continue;
       ++suspect->second.of;
@@ -185,7 +197,7 @@ class LiveRetentionReader final : public RetentionReader {
   // True: this search is at its end.
   bool search(std::uint64_t begin) {
     while (pass_->step(kSliceBytes)) {
-      if (search_ns_ + (thread_cpu_ns() - begin) >= kMostSearchNs) return true;
+      if (search_ns_ + (thread_cpu_ns() - begin) >= most_search_ns_) return true;
       if (slice_is_over(begin)) return false;
     }
     return true;
@@ -208,6 +220,9 @@ class LiveRetentionReader final : public RetentionReader {
     note_watched();
     for (auto& [base, suspect] : suspects_)
       if (suspect.searches >= 2) look_closer(suspect);
+    lists_.note(pass_->watched());
+    const bool search_new = searches_ <= kListSearchesAtFirst || searches_ % kListSearchEvery == 0;
+    lists_.look(pass_->spans(), objects_, search_new, kListNs);
     begin_following();
   }
 
@@ -215,8 +230,11 @@ class LiveRetentionReader final : public RetentionReader {
   static bool same(const PartlyUsed& before, const PartlyUsed& now) {
     if (before.size != now.size || before.used.use != now.used.use) return false;
     if (before.stale && now.stale && !same_elements(*before.stale, *now.stale)) return false;
+    const bool queue = before.stale && now.stale;  // its slice moves on
     return std::ranges::any_of(before.references, [&](const HeaderReference& old) {
-      return std::ranges::any_of(now.references, [&](const HeaderReference& one) { return one.same_as(old); });
+      return std::ranges::any_of(now.references, [&](const HeaderReference& one) {
+        return queue ? one.place == old.place : one.same_as(old);
+      });
     });
   }
 
@@ -290,7 +308,7 @@ class LiveRetentionReader final : public RetentionReader {
   void follow(std::uint64_t begin) {
     while (!slice_is_over(begin)) {
       const std::uint64_t spent = thread_cpu_ns() - begin;
-      const bool enough = search_ns_ + spent >= kMostSearchNs || spent_ns_ + spent >= kMostAtFirstNs;
+      const bool enough = search_ns_ + spent >= most_search_ns_ || spent_ns_ + spent >= most_at_first_ns_;
       if (!enough && follower_->step(kSliceBytes)) continue;
       phase_ = Phase::finished;
       break;
@@ -322,9 +340,11 @@ class LiveRetentionReader final : public RetentionReader {
 
   void finish(std::uint64_t now_ns) {
     if (searches_ >= 2) send(now_ns);
-    const bool suspicious = !suspects_.empty() && spent_ns_ < kMostAtFirstNs;
+    const bool suspicious = !(suspects_.empty() && lists_.all().empty()) && spent_ns_ < most_at_first_ns_;
     const bool at_first = searches_ < 2 || suspicious;
-    next_ns_ = now_ns + std::max(kLeastRestNs, (at_first ? kRestAtFirst : kRestLater) * search_ns_);
+    next_ns_ = now_ns + std::max(kLeastRestNs, kRestAtFirst * search_ns_);
+    if (!at_first)
+      next_ns_ = std::max(next_ns_, begun_ns_ + static_cast<std::uint64_t>(static_cast<double>(spent_ns_) / share_));
     phase_ = Phase::resting;
     follower_.reset();
     pass_.reset();
@@ -350,8 +370,50 @@ class LiveRetentionReader final : public RetentionReader {
     look.objects = figures.candidates;
     look.object_bytes = figures.candidate_bytes;
     look.cpu_ns = spent_ns_;
+    look.stacks = lists_.stacks();
+    look.stacks_followed = lists_.stacks_followed();
     look.groups = merged(groups);
+    if (figures.complete)  // else who refers to them is not known
+      for (auto& [key, group] : list_groups()) look.groups.push_back(std::move(group));
+    if (look.groups.size() > kMostGroups) look.groups.resize(kMostGroups);
     sink_.accept(look);
+  }
+
+  // Lists that are held by the same function, of nodes of one size, whoever's stack it is.
+  [[nodiscard]] std::map<std::pair<std::string, std::uint64_t>, RetainedGroup> list_groups() {
+    std::map<std::pair<std::string, std::uint64_t>, RetainedGroup> groups;
+    std::map<std::pair<std::string, std::uint64_t>, std::uint64_t> longest;
+    for (const StackList& one : lists_.all()) {
+      if (!StackLists::is_kept(one)) continue;
+      const std::uint64_t pc = one.pc == 0 ? 0 : one.pc - program_.load_bias() - (one.pc_is_exact ? 0 : 1);
+      const auto frames = program_.functions().frames(pc);
+      const std::string holder = frames.empty() ? std::string() : frames.back().function;
+      RetainedGroup& group = groups[{holder, one.list.node_size}];
+      group.kind = RetentionKind::stack;
+      group.holder = holder;
+      group.smallest = group.largest = one.list.node_size;
+      group.objects += one.list.nodes;
+      group.bytes += one.list.nodes * one.list.node_size;
+      ++group.references;
+      if (group.allocated_at == StackId::none) group.allocated_at = sampled_stack(one.list);
+      std::uint64_t& most = longest[{holder, one.list.node_size}];
+      if (one.list.nodes <= most) continue;
+      most = one.list.nodes;
+      group.goid = one.goid;
+      group.holder_used_at = one.pc == 0 ? LocationId::none : symbolizer_.location(one.pc, !one.pc_is_exact);
+    }
+    return groups;
+  }
+
+  // Where a node was allocated that the program's own heap profile sampled.
+  [[nodiscard]] StackId sampled_stack(const LinkedList& list) {
+    for (const process::Address node : list.sample) {
+      const SpanView* span = pass_->spans().find(node);
+      if (span == nullptr || span->specials == 0) continue;
+      const auto specials = read_specials(program_, symbolizer_, *span, node);
+      if (specials.allocated_at != StackId::none) return specials.allocated_at;
+    }
+    return StackId::none;
   }
 
   void add(const Suspect& suspect, const Likeness& like, RetainedGroup& group) const {
@@ -419,7 +481,12 @@ class LiveRetentionReader final : public RetentionReader {
   ObjectLookup& objects_;
   RecordSink& sink_;
   PointerMaps maps_;
+  StackLists lists_;
   std::vector<std::uint64_t> plain_types_;
+  double share_;                    // of one CPU
+  std::uint64_t most_at_first_ns_;  // of CPU time, of the searches that settle a suspicion
+  std::uint64_t most_search_ns_;    // of CPU time, of one search
+  std::uint64_t begun_ns_ = 0;
   bool usable_ = false;
   std::string told_;  // why it was told that the heap is not searched
   Phase phase_ = Phase::resting;
@@ -439,8 +506,8 @@ class LiveRetentionReader final : public RetentionReader {
 }  // namespace
 
 std::unique_ptr<RetentionReader> make_retention_reader(const Program& program, Symbolizer& symbolizer,
-                                                       ObjectLookup& objects, RecordSink& sink) {
-  return std::make_unique<LiveRetentionReader>(program, symbolizer, objects, sink);
+                                                       ObjectLookup& objects, RecordSink& sink, double max_cpu) {
+  return std::make_unique<LiveRetentionReader>(program, symbolizer, objects, sink, max_cpu);
 }
 
 }  // namespace gotrace::goruntime

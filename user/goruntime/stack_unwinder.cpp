@@ -72,12 +72,16 @@ bool StackUnwinder::unwind(process::Address pc, process::Address sp, process::Ad
       into.truncated = true;
       return true;
     }
-    if (!here.hidden) into.pcs[into.count++] = pc;
+    if (!here.hidden) {
+      into.ends[into.count] = 0;
+      into.pcs[into.count++] = pc;
+    }
     if (++steps > kMostSteps) return false;
     if (here.outermost) return true;
     if (here.delta && *here.delta < 0) return false;
     const process::Address slot = here.delta ? sp + static_cast<std::uint32_t>(*here.delta) : bp + 8;
     if (slot < sp) return false;  // a frame pointer that leads back
+    if (!here.hidden) into.ends[into.count - 1] = slot + 8;
     const auto return_address = window.word(slot);
     if (!return_address) return false;
     if (*return_address == 0) return true;

@@ -34,7 +34,8 @@ class StackWindow {
 constexpr std::size_t kMostFrames = 128;
 
 struct UnwoundStack {
-  std::array<process::Address, kMostFrames> pcs;  // innermost first; only [0, count) are set
+  std::array<process::Address, kMostFrames> pcs;   // innermost first; only [0, count) are set
+  std::array<process::Address, kMostFrames> ends;  // of each: the address behind its frame; 0: not known
   std::size_t count = 0;
   bool first_is_exact = false;  // pcs[0] is the entry of a function that has not begun to run
   bool truncated = false;       // there are more than kMostFrames

@@ -65,7 +65,7 @@ class ResourceTable {
   [[nodiscard]] std::uint64_t evicted() const { return evicted_; }
 
  private:
-  static constexpr std::size_t kKinds = static_cast<std::size_t>(ResourceKind::finalizers) + 1;
+  static constexpr std::size_t kKinds = static_cast<std::size_t>(ResourceKind::finalizer_cycles) + 1;
 
   void add(const ResourceLook& record, ResourceSeries& series);
 

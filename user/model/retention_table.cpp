@@ -7,6 +7,16 @@ RetentionTable::Key key_of(const RetainedGroup& group) {
   return {group.kind, group.spare, group.allocated_at, group.holder};
 }
 
+// The first and the last one stay, and every other one between them when there are too many.
+void add(RetentionTable::Point point, std::vector<RetentionTable::Point>& points) {
+  points.push_back(point);
+  if (points.size() <= RetentionTable::kMostPoints) return;
+  std::vector<RetentionTable::Point> kept;
+  for (std::size_t i = 0; i < points.size(); ++i)
+    if (i % 2 == 0 || i + 1 == points.size()) kept.push_back(points[i]);
+  points = std::move(kept);
+}
+
 }  // namespace
 
 void RetentionTable::apply(const RetentionLook& record) {
@@ -20,30 +30,28 @@ void RetentionTable::apply(const RetentionLook& record) {
       if (points_.size() >= kMostGroups) continue;
       found = points_.emplace(key, std::vector<Point>()).first;
     }
-    auto& points = found->second;
-    points.push_back({record.time_ns, group.objects});
-    if (points.size() <= kMostPoints) continue;
-    std::vector<Point> kept;
-    for (std::size_t i = 0; i < points.size(); ++i)
-      if (i % 2 == 0 || i + 1 == points.size()) kept.push_back(points[i]);
-    points = std::move(kept);
+    add({record.time_ns, group.objects}, found->second);
   }
 }
 
 void RetentionTable::count_sizes(const RetentionLook& record) {
   std::map<Size, std::uint64_t> now;
   for (const RetainedGroup& group : record.groups) now[{group.kind, group.spare, group.largest}] += group.objects;
-  for (auto& [size, total] : totals_) total.last = 0;
-  for (const auto& [size, objects] : now) {
-    if (totals_.size() >= kMostGroups && !totals_.contains(size)) continue;
-    totals_.try_emplace(size, Total{objects, 0}).first->second.last = objects;
-  }
+  for (const auto& [size, objects] : now)
+    if (totals_.size() < kMostGroups || totals_.contains(size)) add({record.time_ns, objects}, totals_[size]);
+}
+
+const std::vector<RetentionTable::Point>& RetentionTable::points_of(RetentionKind kind, bool spare,
+                                                                    std::uint64_t size) const {
+  static const std::vector<Point> none;
+  const auto found = totals_.find({kind, spare, size});
+  return found == totals_.end() ? none : found->second;
 }
 
 std::uint64_t RetentionTable::more_of(RetentionKind kind, bool spare, std::uint64_t size) const {
-  const auto found = totals_.find({kind, spare, size});
-  if (found == totals_.end() || found->second.last < found->second.first) return 0;
-  return found->second.last - found->second.first;
+  const auto& points = points_of(kind, spare, size);
+  if (points.empty() || points.back().objects < points.front().objects) return 0;
+  return points.back().objects - points.front().objects;
 }
 
 const std::vector<RetentionTable::Point>& RetentionTable::points(const RetainedGroup& group) const {

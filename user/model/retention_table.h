@@ -30,22 +30,20 @@ class RetentionTable {
   // How the number of objects of a group went, look by look; of a group that was not always seen from its first look
   // on.
   [[nodiscard]] const std::vector<Point>& points(const RetainedGroup& group) const;
-  // How many more objects of this kind and size there are than when such were first found, whoever holds them: a map
-  // that grows holds them by other arrays each time.
+  // The same of all objects of a kind and size, whoever holds them: a map that grows holds them by other arrays each
+  // time. Looks that found none are left out.
+  [[nodiscard]] const std::vector<Point>& points_of(RetentionKind kind, bool spare, std::uint64_t size) const;
+  // How many more of these there are than when such were first found.
   [[nodiscard]] std::uint64_t more_of(RetentionKind kind, bool spare, std::uint64_t size) const;
 
  private:
   using Size = std::tuple<RetentionKind, bool, std::uint64_t>;
-  struct Total {
-    std::uint64_t first = 0;
-    std::uint64_t last = 0;
-  };
   void count_sizes(const RetentionLook& record);
 
   std::optional<RetentionLook> last_;
   std::uint64_t looks_ = 0;
   std::map<Key, std::vector<Point>> points_;
-  std::map<Size, Total> totals_;  // by the largest object of a group
+  std::map<Size, std::vector<Point>> totals_;  // by the largest object of a group
 };
 
 }  // namespace gotrace::model

@@ -388,6 +388,8 @@ enum class ResourceKind : std::uint8_t {
                    // not taken and nobody waits for one, id: its period in ns
   deferred_calls,  // in one goroutine (id), of one `defer` statement (location) of one call of a function
   finalizers,      // queued and not yet run, by name: "finalizers", "cleanups"
+  finalizer_cycles,  // objects with finalizers (total); by the finalizer's function (location) where those that were
+                     // looked into lead back to themselves
 };
 struct ResourceCount {  // a part of a ResourceLook
   std::string name;
@@ -414,6 +416,7 @@ enum class RetentionKind : std::uint8_t {
   substring,  // large objects without pointers, of which strings use a small part
   subslice,   // the same with slices, or slices and strings
   elements,   // arrays of pointers of which slices use a part: the other pointers keep what they point to
+  stack,      // lists of small objects that nothing but a goroutine's stack leads to: `objects` are their nodes
 };
 // Objects that are kept alike: by the same kind of holder and, where known, allocated at the same place.
 struct RetainedGroup {  // a part of a RetentionLook
@@ -422,13 +425,15 @@ struct RetainedGroup {  // a part of a RetentionLook
   StackId allocated_at = StackId::none;          // none: not known
   LocationId holder_used_at = LocationId::none;  // code that uses the package variable they hang on; none: not known
   std::string holder;            // what refers to them, in words, from the root on; names only, no contents
+                                 // stack: the function in whose frame it is; holder_used_at: where that stands now
   std::uint64_t objects = 0;     // found unchanged by two searches at least
   std::uint64_t bytes = 0;       // of these; elements: of what only the unused pointers point to, by a sample of it
   std::uint64_t used_bytes = 0;  // that strings and slices can reach, at most; elements: 0
-  std::uint64_t references = 0;  // strings and slices that refer to them
+  std::uint64_t references = 0;  // strings and slices that refer to them; stack: lists
   std::uint64_t smallest = 0, largest = 0;                                    // object, bytes
   std::uint64_t example_bytes = 0, example_used = 0, example_references = 0;  // one of them
   std::uint64_t pointers = 0, unused_pointers = 0;  // elements: that are not nil in these arrays; outside of all slices
+  std::uint64_t goid = 0;                           // stack: of the goroutine that has the longest list
   friend bool operator==(const RetainedGroup&, const RetainedGroup&) = default;
 };
 // One search of the memory that may hold pointers for what refers to large objects. Counted is only what an earlier
@@ -444,6 +449,8 @@ struct RetentionLook {
   std::uint64_t objects = 0;        // large ones that were looked for
   std::uint64_t object_bytes = 0;
   std::uint64_t cpu_ns = 0;           // of ours, for all searches so far
+  std::uint64_t stacks = 0;           // goroutines that there are, and of these
+  std::uint64_t stacks_followed = 0;  // those whose stacks were searched for lists of small objects
   std::vector<RetainedGroup> groups;  // largest first
 };
 

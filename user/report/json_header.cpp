@@ -88,6 +88,17 @@ Json reason_of(const detect::Analysis& analysis, std::string_view name) {
   return source == nullptr ? Json(nullptr) : known(source->reason);
 }
 
+Json json_retention(const detect::Analysis& analysis) {
+  if (!analysis.retention) return nullptr;
+  const auto& search = *analysis.retention;
+  return {{"searches", search.searches},
+          {"read_bytes", search.read_bytes},
+          {"to_read_bytes", search.to_read_bytes},
+          {"stacks", search.stacks},
+          {"stacks_followed", search.stacks_followed},
+          {"cpu_seconds", static_cast<double>(search.cpu_ns) / 1e9}};
+}
+
 }  // namespace
 
 Json json_header(const detect::Analysis& analysis) {
@@ -132,6 +143,7 @@ Json json_sources(const detect::Analysis& analysis) {
             {"looks", analysis.heap_profile.looks},
             {"bytes_per_sample", analysis.heap_profile.rate},
             {"buckets", analysis.heap_profile.buckets}}},
+          {"retention", json_retention(analysis)},
           {"probes", probes},
           {"states", states},
           {"gaps", gaps},

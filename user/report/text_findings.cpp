@@ -69,8 +69,11 @@ constexpr KindWords kKindWords[] = {
     {"deferred-in-loop", "deferred", "deferred calls", "waiting to run"},
     {"finalizer-leak", "stuck at", "queued finalizers", "queued"},
     {"stack-growth", "deep in", "stacks", "goroutines"},
+    {"retained-by-stack", "kept by", "memory", "objects"},
 };
+constexpr KindWords kFinalizerCycle{"finalizer-leak", "finalizer", "objects with it", "alive"};
 const KindWords* words_of(const detect::Finding& finding) {
+  if (finding.kind == kFinalizerCycle.kind && finding.growth_unit == "objects") return &kFinalizerCycle;
   const auto found = std::find_if(std::begin(kKindWords), std::end(kKindWords),
                                   [&](const KindWords& words) { return finding.kind == words.kind; });
   return found == std::end(kKindWords) ? nullptr : found;

@@ -182,6 +182,26 @@ std::string override_text(const detect::Analysis& analysis) {
                      format_duration(static_cast<double>(*analysis.recorded_stuck_after_ns) / 1e9));
 }
 
+// How much memory was searched for who holds what.
+std::string retention_text(const detect::Analysis& analysis) {
+  if (!analysis.retention) return "";
+  const auto& search = *analysis.retention;
+  const double share = search.to_read_bytes > 0
+                           ? 100.0 * static_cast<double>(search.read_bytes) / static_cast<double>(search.to_read_bytes)
+                           : 100;
+  const bool all = search.read_bytes >= search.to_read_bytes;
+  auto text =
+      fmt::format("Retained memory: {} searches, {:.2g} s of our CPU; the last read {} of {} that may hold pointers",
+                  search.searches, static_cast<double>(search.cpu_ns) / 1e9,
+                  all ? std::string("all") : fmt::format("{:.0f} %", std::min(share, 99.0)),
+                  format_bytes(static_cast<double>(search.to_read_bytes)));
+  if (!all) text += ", in no order: what less than a few dozen objects do can be missed";
+  if (search.stacks_followed < search.stacks)
+    text +=
+        fmt::format("; lists on {} of {} stacks", format_count(search.stacks_followed), format_count(search.stacks));
+  return text + ".";
+}
+
 void print_source_states(Page& page, const detect::Analysis& analysis) {
   for (const auto& source : analysis.sources) {
     const bool said_already = source.name == "heap-profile" || (source.name == "probes" && analysis.probes.empty());
@@ -249,8 +269,9 @@ void print_how_sure(Page& page, const detect::Analysis& analysis) {
                       layout_text(page, analysis), override_text(analysis)});
   const auto looks =
       fmt::format("{}; {}; {}.", looks_text(analysis), gc_text(analysis), heap_profile_text(page, analysis));
-  page.paragraph("HOW SURE   ", 11, join_sentences({looks, call_sites_text(analysis), probes, caveats}), Style::bold,
-                 8);
+  page.paragraph("HOW SURE   ", 11,
+                 join_sentences({looks, call_sites_text(analysis), retention_text(analysis), probes, caveats}),
+                 Style::bold, 8);
   print_not_checked(page, analysis);
   print_source_states(page, analysis);
 }

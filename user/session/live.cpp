@@ -121,7 +121,7 @@ void LiveSession::start_readers() {
   heap_profile_ = goruntime::make_heap_profile_reader(program_, symbolizer_, hub_, profile_switch_ != nullptr);
   heap_counters_ = goruntime::make_heap_counter_reader(program_, hub_);
   objects_ = goruntime::make_object_lookup(program_, hub_);
-  retention_ = goruntime::make_retention_reader(program_, symbolizer_, *objects_, hub_);
+  retention_ = goruntime::make_retention_reader(program_, symbolizer_, *objects_, hub_, options_.max_cpu);
   resources_ = std::make_unique<ResourceLooks>(program_, symbolizer_, hub_);
 }
 

@@ -14,6 +14,7 @@ ResourceLooks::ResourceLooks(const goruntime::Program& program, goruntime::Symbo
   readers_.push_back(goruntime::make_timer_reader(program, symbolizer, sink));
   readers_.push_back(goruntime::make_defer_reader(program, symbolizer, sink));
   readers_.push_back(goruntime::make_finalizer_reader(program, sink));
+  readers_.push_back(goruntime::make_finalizer_cycle_reader(program, symbolizer, sink));
 }
 
 void ResourceLooks::look(std::uint64_t now_ns) {

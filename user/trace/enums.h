@@ -27,9 +27,9 @@ inline constexpr ProbeStatus kLast<ProbeStatus> = ProbeStatus::failed;
 template <>
 inline constexpr LimitKind kLast<LimitKind> = LimitKind::rlimit;
 template <>
-inline constexpr ResourceKind kLast<ResourceKind> = ResourceKind::finalizers;
+inline constexpr ResourceKind kLast<ResourceKind> = ResourceKind::finalizer_cycles;
 template <>
-inline constexpr RetentionKind kLast<RetentionKind> = RetentionKind::elements;
+inline constexpr RetentionKind kLast<RetentionKind> = RetentionKind::stack;
 template <>
 inline constexpr WaitKind kLast<WaitKind> = WaitKind::condition;
 template <>

@@ -364,6 +364,7 @@ struct Schema<RetainedGroup> {
     v(14, r.example_references);
     v(15, r.pointers);
     v(16, r.unused_pointers);
+    v(17, r.goid);
   }
 };
 
@@ -381,6 +382,8 @@ struct Schema<RetentionLook> {
     v(8, r.object_bytes);
     v(9, r.cpu_ns);
     v(10, r.groups);
+    v(11, r.stacks);
+    v(12, r.stacks_followed);
   }
 };
 

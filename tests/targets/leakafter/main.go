@@ -5,6 +5,8 @@ package main
 import (
 	"fmt"
 	"time"
+
+	"gotrace-leak.test/targets/busy"
 )
 
 const clientsPerSecond = 10
@@ -31,6 +33,7 @@ func every(rate int, f func(i int)) {
 }
 
 func main() {
+	busy.Start()
 	time.AfterFunc(2*time.Second, func() { fmt.Println("READY") })
 	every(clientsPerSecond, serve)
 }

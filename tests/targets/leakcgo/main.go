@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"time"
 	"unsafe"
+
+	"gotrace-leak.test/targets/busy"
 )
 
 const (
@@ -23,6 +25,7 @@ func copyName() *C.char { return C.copy_of(bytesPerRequest) }
 func free(p *C.char) { C.free(unsafe.Pointer(p)) }
 
 func main() {
+	busy.Start()
 	time.AfterFunc(3*time.Second, func() { fmt.Println("READY") })
 	start := time.Now()
 	for i := 0; ; i++ {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"gotrace-leak.test/targets/busy"
 )
 
 type buffer struct {
@@ -21,6 +23,7 @@ func (a *accounting) make(id int) *buffer {
 }
 
 func main() {
+	busy.Start()
 	a := &accounting{released: make(chan int)}
 	time.AfterFunc(3*time.Second, func() { fmt.Println("READY") })
 	for i := 0; ; i++ {

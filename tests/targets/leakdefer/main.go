@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"gotrace-leak.test/targets/busy"
 )
 
 const jobsPerSecond = 30
@@ -54,6 +56,7 @@ func (p *pool) descend(depth int) int {
 }
 
 func main() {
+	busy.Start()
 	p := &pool{held: map[int]*lease{}}
 	jobs := make(chan int)
 	go p.worker(jobs)

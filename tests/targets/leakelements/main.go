@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"gotrace-leak.test/targets/busy"
 )
 
 const batchRecords = 1024
@@ -64,6 +66,7 @@ func (s *service) rank(id int, batch []*record) {
 }
 
 func main() {
+	busy.Start()
 	batches := 60
 	if len(os.Args) > 1 {
 		batches, _ = strconv.Atoi(os.Args[1])

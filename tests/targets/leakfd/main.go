@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"gotrace-leak.test/targets/busy"
 )
 
 const (
@@ -52,6 +54,7 @@ func every(rate int, f func(i int)) {
 }
 
 func main() {
+	busy.Start()
 	s := &service{reports: map[int]*os.File{}, jobs: make(chan []byte)}
 	for i := 0; i < 8; i++ {
 		go s.worker()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"gotrace-leak.test/targets/busy"
 )
 
 type buffer struct {
@@ -22,6 +24,7 @@ func (a *accounting) make(id int) *buffer {
 }
 
 func main() {
+	busy.Start()
 	a := &accounting{released: make(chan int)}
 	time.AfterFunc(3*time.Second, func() { fmt.Println("READY") })
 	for i := 0; ; i++ {

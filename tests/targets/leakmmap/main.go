@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"gotrace-leak.test/targets/busy"
 )
 
 const (
@@ -28,6 +30,7 @@ func scratch() []byte {
 }
 
 func main() {
+	busy.Start()
 	time.AfterFunc(3*time.Second, func() { fmt.Println("READY") })
 	start := time.Now()
 	for i := 0; ; i++ {

@@ -5,6 +5,8 @@ package main
 import (
 	"fmt"
 	"time"
+
+	"gotrace-leak.test/targets/busy"
 )
 
 const walkers = 8
@@ -19,6 +21,7 @@ func step(pace int) {
 }
 
 func main() {
+	busy.Start()
 	ring := &node{}
 	ring.next = ring
 	for i := 0; i < walkers; i++ {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"gotrace-leak.test/targets/busy"
 )
 
 const uploadBytes = 256 << 10
@@ -67,7 +69,7 @@ func (s *service) connect() {
 	s.free = append(s.free, make([]byte, 100, 64<<10))
 }
 
-func busy(n int) {
+func churn(n int) {
 	for {
 		keep := make([][]byte, 0, 16)
 		for i := 0; i < 16; i++ {
@@ -78,6 +80,7 @@ func busy(n int) {
 }
 
 func main() {
+	busy.Start()
 	uploads := 120
 	if len(os.Args) > 1 {
 		uploads, _ = strconv.Atoi(os.Args[1])
@@ -89,7 +92,7 @@ func main() {
 		site.handle(id)
 	}
 	for n := 0; n < 6; n++ {
-		go busy(n)
+		go churn(n)
 	}
 	fmt.Println("READY")
 	for id := uploads; ; id++ {

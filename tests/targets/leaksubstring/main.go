@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"gotrace-leak.test/targets/busy"
 )
 
 const documentBytes = 256 << 10
@@ -69,7 +71,7 @@ func (s *service) store(id int, text *bytes.Buffer) {
 	}
 }
 
-func busy(n int) {
+func churn(n int) {
 	for {
 		keep := make([][]byte, 0, 16)
 		for i := 0; i < 16; i++ {
@@ -80,6 +82,7 @@ func busy(n int) {
 }
 
 func main() {
+	busy.Start()
 	documents := 120
 	if len(os.Args) > 1 {
 		documents, _ = strconv.Atoi(os.Args[1])
@@ -89,7 +92,7 @@ func main() {
 		site.handle(id)
 	}
 	for n := 0; n < 6; n++ {
-		go busy(n)
+		go churn(n)
 	}
 	fmt.Println("READY")
 	for id := documents; ; id++ {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"gotrace-leak.test/targets/busy"
 )
 
 const requestsPerSecond = 6
@@ -21,6 +23,7 @@ func pipe() (int, int) {
 }
 
 func main() {
+	busy.Start()
 	time.AfterFunc(3*time.Second, func() { fmt.Println("READY") })
 	start := time.Now()
 	for i := 0; ; i++ {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"gotrace-leak.test/targets/busy"
 )
 
 const requestsPerSecond = 6
@@ -21,6 +23,7 @@ func (r *request) setUp() {
 }
 
 func main() {
+	busy.Start()
 	time.AfterFunc(3*time.Second, func() { fmt.Println("READY") })
 	start := time.Now()
 	for i := 0; ; i++ {

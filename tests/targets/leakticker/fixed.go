@@ -6,7 +6,7 @@ package main
 import "time"
 
 func (s *service) serve(one *session) {
-	one.refresh = time.NewTicker(100 * time.Millisecond)
+	one.refresh = time.NewTicker(500 * time.Millisecond)
 	defer one.refresh.Stop()
 	s.sessions[one.id] = one
 	one.beats++

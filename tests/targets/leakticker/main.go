@@ -1,4 +1,4 @@
-// leakticker: a service that makes a ticker for each session it opens, 40 a second, and forgets it when the session ends,
+// leakticker: a service that makes a ticker for each session it opens, 400 a second, and forgets it when the session ends,
 // among much other work; -tags fixed stops it.
 package main
 
@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"gotrace-leak.test/targets/busy"
 )
 
 const (
-	sessionsPerSecond = 40
+	sessionsPerSecond = 400
 	jobsPerSecond     = 500
 )
 
@@ -50,6 +52,7 @@ func every(rate int, f func(i int)) {
 }
 
 func main() {
+	busy.Start()
 	s := &service{sessions: map[int]*session{}, jobs: make(chan []byte)}
 	for i := 0; i < 8; i++ {
 		go s.worker()

@@ -184,6 +184,24 @@ TEST_CASE("a goroutine that waits for a connection may hold four files: both end
   CHECK(has_evidence(findings[0], "open-files-grow"));
 }
 
+TEST_CASE("the two goroutines that a library starts for each connection are one finding; those of a program are two") {
+  for (const bool library : {true, false}) {
+    Finding reads;
+    reads.kind = "goroutine-leak";
+    reads.trend = Trend::growing;
+    reads.growth = Rate{5, 4.5, 5.5};
+    reads.where = Frame{"net/http.(*Transport).dialConn", "transport.go", 1944, false, library};
+    Finding writes = reads;
+    writes.where->line = 1945;
+    writes.group_ids = {"gg-2"};
+    std::vector<Finding> findings = {writes, reads};
+    relate_findings(findings);
+    REQUIRE(findings.size() == (library ? 1 : 2));
+    CHECK(findings.back().where->line == 1944);
+    if (library) CHECK(findings.front().group_ids == std::vector<std::string>{"gg-2"});
+  }
+}
+
 TEST_CASE("threads that goroutines keep are one finding, a thread leak on the go statement's line") {
   Scenario s(kAge);
   const LocationId created = s.location("main.handle", 33);
@@ -364,6 +382,26 @@ TEST_CASE("a finalizer that blocks is named when others queue behind it") {
   CHECK(finding.verdict == Verdict::leaking);
   CHECK(finalizers(true, false).findings.empty());
   CHECK(finalizers(false, true).findings.empty());
+}
+
+TEST_CASE("objects with finalizers in cycles are named when they become more") {
+  for (const bool grows : {true, false}) {
+    Scenario s(kAge);
+    const LocationId function = s.location("main.(*end).report", 30);
+    for (int i = 0; i < kLooks; ++i) {
+      const std::uint64_t count = 1000 + (grows ? 10U * static_cast<unsigned>(i) : 0U);
+      auto look = look_of(ResourceKind::finalizer_cycles, i, count + 500);
+      look.counts = {{"", function, 0, count}};
+      s.model.accept(look);
+    }
+    const auto analysis = analyze(s.model);
+    REQUIRE(analysis.findings.size() == (grows ? 1 : 0));
+    if (!grows) continue;
+    const Finding& finding = only(analysis, "finalizer-leak");
+    CHECK(finding.where->function == "main.(*end).report");
+    CHECK(finding.growth->value == Approx(10).epsilon(0.01));
+    CHECK(has_evidence(finding, "finalizer-cycle"));
+  }
 }
 
 namespace {

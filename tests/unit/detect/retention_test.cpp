@@ -138,6 +138,13 @@ TEST_CASE("capacity in reserve is waste only when it grows") {
     grows.model.accept(look_of(i, {reserve}));
   }
   CHECK(only(analyze(grows.model)).kind == "retained-subslice");
+  Scenario moves(kAge);  // held by the arrays of a slice that grows
+  for (int i = 1; i < 20; ++i) {
+    reserve.objects = 50 + 2 * static_cast<std::uint64_t>(i);
+    reserve.holder = "package variable main.kept -> an object of " + std::to_string(i) + " bytes";
+    moves.model.accept(look_of(i, {reserve}));
+  }
+  CHECK(only(analyze(moves.model)).kind == "retained-subslice");
 }
 
 TEST_CASE("where not all could be read, only many objects count, and confidence is low") {
@@ -167,4 +174,75 @@ TEST_CASE("a session that was to search and did not says so") {
   const auto found = std::ranges::find(missing, "retention", &NotChecked::check);
   REQUIRE(found != missing.end());
   CHECK(found->reason == "the process is short of memory");
+}
+
+namespace {
+
+RetainedGroup list_of(const Scenario&, std::uint64_t nodes) {
+  RetainedGroup group;
+  group.kind = RetentionKind::stack;
+  group.holder = "main.consume";
+  group.objects = nodes;
+  group.bytes = nodes * 64;
+  group.references = 1;
+  group.smallest = group.largest = 64;
+  group.goid = 18;
+  return group;
+}
+
+}  // namespace
+
+TEST_CASE("a list that only a frame leads to and that grows is that frame's") {
+  Scenario s(kAge);
+  const auto at = s.location("main.consume", 40);
+  for (int i = 1; i < 14; ++i) {
+    auto list = list_of(s, 100'000 + 1000 * static_cast<std::uint64_t>(i));
+    list.holder_used_at = at;
+    s.model.accept(look_of(i, {list}));
+  }
+  const auto analysis = analyze(s.model);
+  const Finding& finding = only(analysis);
+  CHECK(finding.kind == "retained-by-stack");
+  REQUIRE(finding.where);
+  CHECK(finding.where->function == "main.consume");
+  CHECK(finding.where->line == 40);
+  CHECK(finding.count == 113'000);
+  REQUIRE(finding.growth);
+  CHECK(finding.growth->value == Approx(64'000).epsilon(0.05));
+  CHECK(evidence(finding, "list-on-stack").starts_with("Goroutine 18 keeps a list of 113,000 objects of 64 bytes"));
+  CHECK(finding.advice.find("head") != std::string::npos);
+}
+
+TEST_CASE("the line where the frame makes the list longer is better than where it stands now") {
+  Scenario s(kAge);
+  const auto at = s.location("main.consume", 40);
+  const auto made = s.stack({s.location("main.newNode", 7), s.location("main.consume", 42)});
+  for (int i = 1; i < 14; ++i) {
+    auto list = list_of(s, 100'000 + 1000 * static_cast<std::uint64_t>(i));
+    list.holder_used_at = at;
+    list.allocated_at = made;
+    s.model.accept(look_of(i, {list}));
+  }
+  const auto analysis = analyze(s.model);
+  CHECK(only(analysis).where->line == 42);
+}
+
+TEST_CASE("what a growing map keeps has a rate, by size, whoever holds it now") {
+  Scenario s(kAge);
+  for (int i = 1; i < 20; ++i) {
+    auto group = group_of(RetentionKind::substring, 5 + 2 * static_cast<std::uint64_t>(i));
+    group.holder = "package variable main.cache -> an object of " + std::to_string(i) + " bytes";
+    s.model.accept(look_of(i, {group}));
+  }
+  const auto analysis = analyze(s.model);
+  const Finding& finding = only(analysis);
+  CHECK(finding.trend == Trend::growing);
+  REQUIRE(finding.growth);
+  CHECK(finding.growth->value == Approx(2.0 * kMiB).epsilon(0.05));
+}
+
+TEST_CASE("a list on a stack that does not grow is left alone") {
+  Scenario s(kAge);
+  for (int i = 1; i < 14; ++i) s.model.accept(look_of(i, {list_of(s, 100'000)}));
+  CHECK(analyze(s.model).findings.empty());
 }

@@ -13,6 +13,7 @@
 #include "goruntime/plain_types.h"
 #include "goruntime/pointer_maps.h"
 #include "goruntime/retention_pass.h"
+#include "goruntime/stack_lists.h"
 
 namespace gotrace::goruntime {
 namespace {
@@ -21,7 +22,8 @@ namespace fs = std::filesystem;
 using gotrace::testing::Child;
 
 // Prints "object NAME ADDRESS COUNT" of arrays of COUNT records; "part ADDRESS" and "spare ADDRESS" of large objects
-// that are used in part, "whole ADDRESS" of others; "ready".
+// that are used in part, "whole ADDRESS" of others; "list ADDRESS" of the first node of a list that a frame keeps,
+// "seen ADDRESS" of a node of one that a package variable has; "ready".
 constexpr const char* kSource = R"(package main
 
 import ("fmt"; "runtime"; "strings"; "time"; "unsafe")
@@ -35,6 +37,33 @@ var text map[int]string
 var pieces chan []byte
 var held struct { whole, tail, reserve []byte; buffer *block; spread []string; array *[70000]byte; used int }
 type block struct { data []byte; next *block }
+
+type node struct { id int; next *node }
+var known *node
+
+//go:noinline
+func made(count int) *node {
+	head := &node{}
+	for at := head; count > 1; count-- { at.next = &node{id: count}; at = at.next }
+	return head
+}
+
+//go:noinline
+func keep(wait chan int) {
+	head := made(1000)
+	fmt.Println("list", address(unsafe.Pointer(head)))
+	wait <- 1
+	for { head.id += <-wait }
+}
+
+//go:noinline
+func visit(wait chan int) {
+	at := known
+	for i := 0; i < 100; i++ { at = at.next }
+	fmt.Println("seen", address(unsafe.Pointer(at)))
+	wait <- 1
+	for { at.id += <-wait }
+}
 
 func address(p unsafe.Pointer) uint64 { return uint64(uintptr(p)) }
 func of(s string) uint64 { return address(unsafe.Pointer(*(*uintptr)(unsafe.Pointer(&s)))) }
@@ -87,10 +116,15 @@ func main() {
 	done := make(chan bool)
 	go func() { fill(); deep(20); close(done) }()
 	<-done
+	known = made(1000)
+	kept, visited := make(chan int), make(chan int)
+	go keep(kept); <-kept
+	go visit(visited); <-visited
 	runtime.GC(); runtime.GC()
 	time.Sleep(50 * time.Millisecond)
 	fmt.Println("ready")
 	time.Sleep(time.Hour)
+	runtime.KeepAlive(kept); runtime.KeepAlive(visited)
 	runtime.KeepAlive(one); runtime.KeepAlive(some); runtime.KeepAlive(many); runtime.KeepAlive(held)
 }
 )";
@@ -196,6 +230,46 @@ void check_uses(const Program& program, const Own& own) {
   for (const process::Address base : found["part"]) CHECK(own.objects.at("part").contains(base));
 }
 
+std::unique_ptr<RetentionPass> searched(const Program& program, PointerMaps& maps, const StackLists& lists) {
+  static const std::vector<std::uint64_t> no_types;
+  auto pass = RetentionPass::begin(program, maps, no_types, lists.to_watch());
+  while (pass->step(1U << 20)) {
+  }
+  return pass;
+}
+
+void check_lists(const Program& program, const Own& own) {
+  constexpr std::uint64_t kLong = 10'000'000'000;
+  PointerMaps maps(program);
+  HeapObjects objects(program);
+  StackLists lists(program, maps);
+  auto pass = searched(program, maps, lists);
+  lists.look(pass->spans(), objects, true, kLong);
+  const auto find = [&](process::Address first) {
+    return std::ranges::find(lists.all(), first, [](const StackList& one) { return one.list.first; });
+  };
+  const process::Address kept = *own.objects.at("list").begin();
+  const process::Address seen = *own.objects.at("seen").begin();
+  REQUIRE(find(kept) != lists.all().end());
+  CHECK(find(seen) != lists.all().end());
+  for (int i = 0; i < 3; ++i) {
+    pass = searched(program, maps, lists);
+    lists.note(pass->watched());
+    lists.look(pass->spans(), objects, false, kLong);
+  }
+  REQUIRE(find(kept) != lists.all().end());
+  CHECK(find(seen) == lists.all().end());
+  const StackList& one = *find(kept);
+  CHECK(one.list.nodes == 1000);
+  CHECK(one.list.ended);
+  CHECK(one.list.node_size == 16);
+  CHECK(one.searches == 3);
+  CHECK(one.doubts == 0);
+  REQUIRE(one.pc != 0);
+  CHECK(program.functions().frames(one.pc - 1 - program.load_bias()).back().function == "main.keep");
+  CHECK_FALSE(StackLists::is_kept(one));  // it does not grow
+}
+
 void check_version(int minor) {
   Child child({build(minor)});
   const Own own = read_own(child);
@@ -205,6 +279,7 @@ void check_version(int minor) {
   REQUIRE(program);
   check_pointers(**program, own);
   check_uses(**program, own);
+  check_lists(**program, own);
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ class PclntabBuilder {
       put(out, entry(index));
     else
       put(out, static_cast<std::uint32_t>(entry(index) - kText));
-    for (const std::uint32_t word : {name, 0U, 0U, tables[0], tables[1], tables[2], 3U}) put(out, word);
+    for (const std::uint32_t word : {name, 24U, 0U, tables[0], tables[1], tables[2], 3U}) put(out, word);
     if (format_ != goruntime::PclnFormat::go12) put(out, 0U);   // cuOffset
     if (format_ == goruntime::PclnFormat::go120) put(out, 1U);  // startLine
     const bool first = format_ == goruntime::PclnFormat::go12;

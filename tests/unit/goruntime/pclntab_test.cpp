@@ -89,6 +89,8 @@ TEST_CASE("the stack's depth at an address") {
   CHECK(table->stack_delta(kText + 0x0f) == 0);
   CHECK(table->stack_delta(kText + 0x10) == 0x38);
   CHECK(table->stack_delta(kText + 0x110) == 8);
+  CHECK(table->argument_bytes(kText + 0x10) == 24);
+  CHECK(table->argument_bytes(kText - 1) == 0);
   CHECK_FALSE(table->stack_delta(kText + 0x120).has_value());  // no table
   CHECK_FALSE(table->stack_delta(kText + 0x150).has_value());
 }

@@ -161,6 +161,7 @@ detect::Analysis leaking() {
   analysis.target->container_id = "3f9c0a7be1120000";
   analysis.summary = {detect::SummaryVerdict::leak, {"goroutine-growth", "heap-growth"}, {}, 0.5, 0.2 * kMiB};
   analysis.heap_profile = {10, 524288, 912};
+  analysis.retention = detect::RetentionSummary{4, 300 * kMiB, 1000 * kMiB, 5031, 1200, 2'000'000'000};
   analysis.goroutines.total = 5031;
   analysis.goroutines.totals = {4981, 5006, 5031};
   analysis.goroutines.by_status = {{"waiting", 5030}, {"running", 1}};

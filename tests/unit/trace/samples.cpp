@@ -184,9 +184,9 @@ std::vector<Record> one_of_each() {
                                 974,
                                 false,
                                 {{"a", LocationId{1}, 975, kHuge}, {"", LocationId{}, 0, 1}}});
-  RetentionLook retention{990, 991, false, 992, 993, 994, 995, 996, 997, {}};
+  RetentionLook retention{990, 991, false, 992, 993, 994, 995, 996, 997, 998, 999, {}};
   retention.groups = {{RetentionKind::elements, true, StackId{1}, LocationId{1}, "main.cache", 1000, 1001, 1002, 1003,
-                       1004, 1005, 1006, 1007, 1008, 1009, kHuge},
+                       1004, 1005, 1006, 1007, 1008, 1009, kHuge, 1010},
                       {}};
   out.emplace_back(retention);
   Proof proof{1010, "no", 1011, 1012, 1013, 1014, 1015, 1016, 1017, 1018, 1019, 1020, 1021, {}, {}, {}, {}};
@@ -396,11 +396,12 @@ class Text {
   }
   void fields(const RetainedGroup& r) {
     all(r, r.kind, r.spare, r.allocated_at, r.holder_used_at, r.holder, r.objects, r.bytes, r.used_bytes, r.references,
-        r.smallest, r.largest, r.example_bytes, r.example_used, r.example_references, r.pointers, r.unused_pointers);
+        r.smallest, r.largest, r.example_bytes, r.example_used, r.example_references, r.pointers, r.unused_pointers,
+        r.goid);
   }
   void fields(const RetentionLook& r) {
     all(r, r.time_ns, r.searches, r.complete, r.heap_bytes, r.to_read_bytes, r.read_bytes, r.objects, r.object_bytes,
-        r.cpu_ns, r.groups);
+        r.cpu_ns, r.groups, r.stacks, r.stacks_followed);
   }
   void fields(const ReachedGoroutines& r) { all(r, r.goid, r.goroutines, r.path, r.used_at); }
   void fields(const Proof& r) {
