@@ -342,7 +342,8 @@ class LiveRetentionReader final : public RetentionReader {
     if (searches_ >= 2) send(now_ns);
     const bool suspicious = !(suspects_.empty() && lists_.all().empty()) && spent_ns_ < most_at_first_ns_;
     const bool at_first = searches_ < 2 || suspicious;
-    next_ns_ = now_ns + std::max(kLeastRestNs, kRestAtFirst * search_ns_);
+    // Nothing can be said before the second one.
+    next_ns_ = now_ns + std::max(kLeastRestNs, searches_ < 2 ? 0 : kRestAtFirst * search_ns_);
     if (!at_first)
       next_ns_ = std::max(next_ns_, begun_ns_ + static_cast<std::uint64_t>(static_cast<double>(spent_ns_) / share_));
     phase_ = Phase::resting;
