@@ -61,11 +61,6 @@ void count_allocations(const HeapCounters& counters, const std::vector<std::uint
   into.objects = objects;
 }
 
-std::optional<double> ActivityRates::per_second(Group group, double large_hits) const {
-  const auto rate = rates_[static_cast<std::size_t>(group)];
-  return group == Group::allocations && rate ? *rate + large_hits * large_rate_.value_or(0) : rate;
-}
-
 void ActivityRates::observe(const Activity& activity) {
   if (!last_) {
     last_ = activity;
@@ -73,8 +68,8 @@ void ActivityRates::observe(const Activity& activity) {
   }
   if (activity.time_ns < last_->time_ns + kLeastApart) return;
   const double elapsed = static_cast<double>(activity.time_ns - last_->time_ns);
-  const auto update = [&](std::optional<double>& rate, const std::optional<double>& now,
-                          const std::optional<double>& before) {
+  const auto update = [&](Group group, const std::optional<double>& now, const std::optional<double>& before) {
+    auto& rate = rates_[static_cast<std::size_t>(group)];
     if (!now || !before || *now < *before) {  // torn, or not told any more
       if (!now) rate.reset();
       return;
@@ -85,11 +80,11 @@ void ActivityRates::observe(const Activity& activity) {
   };
   // As many end as are born, in the long run; a hit each.
   const auto twice = [](std::optional<double> count) { return count ? std::optional(2 * *count) : count; };
-  update(rates_[static_cast<std::size_t>(Group::lifecycle)], twice(activity.created), twice(last_->created));
-  update(rates_[static_cast<std::size_t>(Group::parks)], activity.parked, last_->parked);
-  update(rates_[static_cast<std::size_t>(Group::allocations)], activity.refills, last_->refills);
-  update(large_rate_, activity.large, last_->large);
-  update(rates_[static_cast<std::size_t>(Group::mallocs)], activity.objects, last_->objects);
+  update(Group::lifecycle, twice(activity.created), twice(last_->created));
+  update(Group::parks, activity.parked, last_->parked);
+  update(Group::allocations, activity.refills, last_->refills);
+  update(Group::mallocs, activity.objects, last_->objects);
+  update(Group::large, activity.large, last_->large);
   last_ = activity;
 }
 

@@ -24,8 +24,8 @@ struct Activity {
   std::optional<double> created;
   std::optional<double> parked;
   std::optional<double> refills;
-  std::optional<double> large;
   std::optional<double> objects;
+  std::optional<double> large;  // of these
 };
 
 // The scheduler's part; read from the live process.
@@ -38,13 +38,11 @@ class ActivityRates {
  public:
   // In order of time; what comes sooner than 30 ms after the last is passed over.
   void observe(const Activity& activity);
-  // Of hits; a large object counts as `large_hits` ones, since its probe is at a dearer site than refill's.
-  [[nodiscard]] std::optional<double> per_second(Group group, double large_hits = 1) const;
+  [[nodiscard]] std::optional<double> per_second(Group group) const { return rates_[static_cast<std::size_t>(group)]; }
 
  private:
   std::optional<Activity> last_;
   std::array<std::optional<double>, kGroups> rates_{};
-  std::optional<double> large_rate_;
 };
 
 }  // namespace gotrace::probe

@@ -30,7 +30,7 @@ constexpr double kHardShare = 0.10;
 // Hits that tell what one costs.
 constexpr std::uint64_t kEnoughHits = 50;
 // How the groups that do not fit divide what is left.
-constexpr std::array<double, kGroups> kWeights{4, 4, 1, 2};
+constexpr std::array<double, kGroups> kWeights{4, 4, 1, 2, 4};
 
 double weight_of(double elapsed_ns, double memory_ns) { return 1 - std::exp(-elapsed_ns / memory_ns); }
 

@@ -17,17 +17,18 @@
 namespace gotrace::probe {
 
 // What goes on and off together, by priority. Births and ends pair, so they share a group.
-enum class Group : std::uint8_t { lifecycle, allocations, parks, mallocs };
-constexpr std::size_t kGroups = 4;
+// Large objects have one of their own: they are few, and their probe's site is a dearer one than refill's.
+enum class Group : std::uint8_t { lifecycle, allocations, parks, mallocs, large };
+constexpr std::size_t kGroups = 5;
 
 struct GovernorConfig {
   double max_share = 0.01;  // of what `set_base` says; 0: nothing may be attached
   // The most that one window of a group that does not fit full-time may slow a core, ns.
   std::uint64_t stretch_ns = 5'000'000;
   // How long hits go on after a group was told to be detached, ns, until that was measured.
-  std::array<std::uint64_t, kGroups> detach_ns{40'000'000, 40'000'000, 40'000'000, 40'000'000};
+  std::array<std::uint64_t, kGroups> detach_ns{40'000'000, 40'000'000, 40'000'000, 40'000'000, 40'000'000};
   // What a hit of each group is taken to cost, ns, until that was measured.
-  std::array<double, kGroups> hit_ns{1000, 1000, 1000, 1000};
+  std::array<double, kGroups> hit_ns{1000, 1000, 1000, 1000, 1000};
 };
 
 // What one group cost since the last time it was told.

@@ -84,9 +84,6 @@ class Session final : public ProbeSession {
   void count_costs();
   [[nodiscard]] gotrace_counters counters(const Probe& probe) const;
   [[nodiscard]] double trap_ns(const Probe& probe) const;
-  [[nodiscard]] double hit_ns(Group group) const;
-  [[nodiscard]] double hits_each(const Probe& probe) const;
-  [[nodiscard]] double large_hits() const;
   [[nodiscard]] bool any_usable(Group group) const;
   [[nodiscard]] ProbeState state_of(const Probe& probe, std::uint64_t now_ns) const;
   void judge_state(ProbeState& state, const Probe& probe) const;
@@ -194,16 +191,18 @@ GovernorConfig Session::governor_config() const {
   const bool multi = kernel_ && kernel_->kind() == AttachKind::multi;
   for (std::size_t i = 0; i < kGroups; ++i) {
     std::uint64_t sites = 0;
+    double dearest = 0;
     std::uint64_t slowest_ns = 0;
     for (const auto& probe : probes_) {
       if (static_cast<std::size_t>(probe.plan.group) != i || !probe.usable()) continue;
       sites += multi ? 1 : probe.plan.file_offsets.size();
+      dearest = std::max(dearest, trap_ns(probe));
       const auto& cost = trap_costs_[static_cast<std::size_t>(probe.plan.kind)];
       if (cost) slowest_ns = std::max(slowest_ns, cost->detach_ns);
     }
     if (sites == 0) continue;
     config.detach_ns[i] = sites * slowest_ns;
-    config.hit_ns[i] = hit_ns(static_cast<Group>(i)) * (1 + kProgramPerTrap);
+    config.hit_ns[i] = dearest * (1 + kProgramPerTrap);
   }
   return config;
 }
@@ -222,26 +221,6 @@ Status Session::calibrate() {
 double Session::trap_ns(const Probe& probe) const {
   const auto& cost = trap_costs_[static_cast<std::size_t>(probe.plan.kind)];
   return cost ? cost->at(cpu_base_.used()) : 0;
-}
-
-// A hit of a group is one at the cheapest of its sites; a dearer one counts as several.
-double Session::hit_ns(Group group) const {
-  double cheapest = 0;
-  for (const auto& probe : probes_) {
-    const double trap = probe.plan.group == group && probe.usable() ? trap_ns(probe) : 0;
-    if (trap > 0 && (cheapest == 0 || trap < cheapest)) cheapest = trap;
-  }
-  return cheapest;
-}
-
-double Session::hits_each(const Probe& probe) const {
-  const double hit = hit_ns(probe.plan.group);
-  return hit > 0 ? std::max(1.0, trap_ns(probe) / hit) : 1;
-}
-
-double Session::large_hits() const {
-  const auto large = std::ranges::find(probes_, GOTRACE_LARGE, [](const Probe& probe) { return probe.plan.probe; });
-  return large == probes_.end() ? 1 : hits_each(*large);
 }
 
 void Session::fail_all(const std::string& reason) {
@@ -327,8 +306,7 @@ void Session::detach_group(Group group) {
 
 void Session::count_costs() {
   for (const auto& probe : probes_) {
-    costs_.add(probe.plan.probe, probe.plan.group, kernel_->counters_by_cpu(probe.plan.probe), trap_ns(probe),
-               hits_each(probe));
+    costs_.add(probe.plan.probe, probe.plan.group, kernel_->counters_by_cpu(probe.plan.probe), trap_ns(probe));
   }
 }
 
@@ -349,7 +327,7 @@ void Session::foresee(std::uint64_t now_ns) {
   governor_.set_base(cpu_base_.cpus());
   for (std::size_t i = 0; i < kGroups; ++i) {
     const auto group = static_cast<Group>(i);
-    governor_.forecast(group, rates_.per_second(group, large_hits()));
+    governor_.forecast(group, rates_.per_second(group));
   }
 }
 

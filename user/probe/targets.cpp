@@ -32,7 +32,7 @@ std::vector<Wanted> wanted_probes(const ProbeOptions& options) {
   if (options.ends) result.push_back({GOTRACE_ENDS, Group::lifecycle, "ends", "runtime.goexit1"});
   if (options.allocations || options.every_allocation) {
     result.push_back({GOTRACE_REFILL, Group::allocations, "allocs", "runtime.(*mcache).refill"});
-    result.push_back({GOTRACE_LARGE, Group::allocations, "allocs", "runtime.(*mcache).allocLarge"});
+    result.push_back({GOTRACE_LARGE, Group::large, "large", "runtime.(*mcache).allocLarge"});
   }
   if (options.parks) result.push_back({GOTRACE_PARKS, Group::parks, "parks", "runtime.gopark"});
   if (options.every_allocation) {

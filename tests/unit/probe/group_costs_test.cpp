@@ -30,15 +30,6 @@ TEST_CASE("costs: traps by their calibrated cost and the programs' own time, by 
   CHECK(costs.take(Group::parks).hits == 0);
 }
 
-TEST_CASE("costs: a hit at a dearer site counts as several, so that cost by hit stays that of the cheapest") {
-  GroupCosts costs;
-  costs.add(GOTRACE_REFILL, Group::allocations, std::array{counted(100, 0)}, 400);
-  costs.add(GOTRACE_LARGE, Group::allocations, std::array{counted(10, 0)}, 1600, 4);
-  const auto cost = costs.take(Group::allocations);
-  CHECK(cost.hits == 140);
-  CHECK(cost.cost_ns == 140 * 400);
-}
-
 TEST_CASE("costs: a counter that wraps round costs what was added, not the whole range") {
   GroupCosts costs;
   costs.add(GOTRACE_PARKS, Group::parks, std::array{counted(UINT64_MAX - 2, UINT64_MAX - 9)}, 0);
@@ -103,15 +94,6 @@ TEST_CASE("rates come from counters that are read free of charge") {
   rates.observe({9 * kSecond, 150, std::nullopt, {}, {}, {}});
   CHECK_FALSE(rates.per_second(Group::parks).has_value());
   CHECK(rates.per_second(Group::lifecycle).value() < 1);
-}
-
-TEST_CASE("a large object counts as several refills") {
-  constexpr std::uint64_t kSecond = 1'000'000'000;
-  ActivityRates rates;
-  rates.observe({kSecond, {}, {}, 1000, 500, {}});
-  rates.observe({2 * kSecond, {}, {}, 1040, 510, {}});
-  CHECK(rates.per_second(Group::allocations).value() == Approx(50));
-  CHECK(rates.per_second(Group::allocations, 4).value() == Approx(80));
 }
 
 TEST_CASE("refills are told from the objects of each class by what a span of it holds") {
