@@ -181,7 +181,7 @@ bool GoroutinesReader::find_awaited(Goroutine& goroutine, const GView& view, Byt
     case WaitClass::semaphore:
       return parked_by == "runtime.semacquire1" && find_semaphore(goroutine);
     case WaitClass::condition:
-      return parked_by == "runtime.notifyListWait" && find_condition(goroutine, view);
+      return parked_by == "sync.runtime_notifyListWait" && find_condition(goroutine, view);  // its linkname
     case WaitClass::none:
     case WaitClass::coroutine:
       break;
