@@ -21,16 +21,22 @@ def look(process, runs, false):
     return verdict, pauses
 
 
+def own_profile(version):
+    """Of a process of its own: one that the runtime took for leaked, and that is woken, ends the program."""
+    with harness.temporary_directory() as directory:
+        path = os.path.join(directory, "leaks")
+        with corpus.running(version, env={"LEAKPROFILE": path}) as process:
+            return corpus.leak_profile(process, path)
+
+
 def measure(version, runs):
     false = collections.Counter()
-    with harness.temporary_directory() as directory:
-        profile = os.path.join(directory, "leaks")
-        with corpus.running(version, env={"LEAKPROFILE": profile}) as process:
-            verdict, pauses = look(process, runs, false)
-            own = corpus.leak_profile(process, profile) if version == "1.27" else None
-            woken, begun = corpus.woken(process)
-        with corpus.running(version, "motion") as process:
-            in_motion, pauses_in_motion = look(process, runs, false)
+    with corpus.running(version) as process:
+        verdict, pauses = look(process, runs, false)
+        woken, begun = corpus.woken(process)
+    with corpus.running(version, "motion") as process:
+        in_motion, pauses_in_motion = look(process, runs, false)
+    own = own_profile(version) if version == "1.27" else None
     leaking = sum(verdict.leaking.values())
     print("go %-5s proved %d of %d (%.1f %%) in %d shapes; false proofs %d in %d snapshots at rest and %d in motion "
           "(there proved %d of %d); pause %.1f ms median, %.1f in motion; correct ones woken %d of %d"

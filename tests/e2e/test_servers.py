@@ -138,6 +138,24 @@ class Servers(unittest.TestCase):
             get(url)  # it still answers
         self.check_report(report)
 
+    def nothing_proved(self, start):
+        """Under load, ten times: nothing of a healthy server is proved, and it serves on."""
+        with server(start) as (process, url, _), load(url):
+            for _ in range(10):
+                report = harness.json_report("prove", "-p", process.pid, "--max-pause", "2s")
+                self.assertIsNone(report["proof"]["off"])
+                self.assertEqual(report["findings"], [], harness.describe(report["findings"]))
+            self.assertTrue(get(url))
+
+    def test_prove_caddy_loaded(self):
+        self.nothing_proved(caddy)
+
+    def test_prove_prometheus_loaded(self):
+        self.nothing_proved(prometheus)
+
+    def test_prove_etcd_loaded(self):
+        self.nothing_proved(etcd)
+
     def test_caddy_idle(self):
         report = self.idle(caddy)
         # Not one collection, perhaps, but then every allocation was counted, and they were few.

@@ -153,12 +153,14 @@ Status StoppedTarget::read_registers(const Target& target) {
       return failure(fmt::format("pid {} ({}): cannot read the registers of its thread {}: {}", target.pid(),
                                  target.exe(), thread.tid, std::strerror(errno)));
     }
+    state.program_counter = general.rip;
     state.stack_pointer = general.rsp;
     state.thread_pointer = general.fs_base;
-    constexpr std::size_t kGeneral = sizeof general / 8;
-    state.registers.resize(kGeneral + into_extended.iov_len / 8);
+    state.in_system_call = static_cast<long long>(general.orig_rax) >= 0;  // -1: it was interrupted in its own code
+    state.registers.resize(sizeof general / 8);
     std::memcpy(state.registers.data(), &general, sizeof general);
-    std::memcpy(state.registers.data() + kGeneral, extended.data(), into_extended.iov_len / 8 * 8);
+    state.extended.resize(into_extended.iov_len / 8);
+    std::memcpy(state.extended.data(), extended.data(), into_extended.iov_len / 8 * 8);
     states_.push_back(std::move(state));
   }
   return success();

@@ -17,10 +17,12 @@ namespace gotrace::process {
 
 struct StoppedThread {
   pid_t tid = 0;
+  Address program_counter = 0;
   Address stack_pointer = 0;
   Address thread_pointer = 0;  // the base of its thread-local storage
-  // Everything a register can hold: the general ones, and all of the extended state (vector registers).
-  std::vector<std::uint64_t> registers;
+  bool in_system_call = false;
+  std::vector<std::uint64_t> registers;  // the general ones
+  std::vector<std::uint64_t> extended;   // all others, as XSAVE lays them out: the vector registers
 };
 
 class StoppedTarget {

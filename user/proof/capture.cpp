@@ -37,6 +37,7 @@ std::string about(const goruntime::Program& program) {
 struct Foreign {
   std::vector<MemoryRange> ranges;   // whole mappings
   std::vector<MemoryRange> to_copy;  // of these: what holds more than zeros
+  std::vector<MemoryRange> of_files;
   bool complete = true;
 };
 
@@ -55,7 +56,6 @@ Result<Foreign> find_foreign(const goruntime::Program& program) {
   const auto mappings = program.target().mappings();
   if (!mappings) return mappings.error();
   Foreign foreign;
-  std::vector<MemoryRange> of_files;
   for (const process::Mapping& mapping : *mappings) {
     if (!mapping.readable || !mapping.writable || mapping.path.starts_with("/dev/")) continue;
     if (mapping.end - mapping.begin > kLargestForeign) {
@@ -63,7 +63,7 @@ Result<Foreign> find_foreign(const goruntime::Program& program) {
       continue;
     }
     add_mapping(program, mapping, foreign);
-    if (mapping.inode != 0) of_files.push_back({mapping.begin, mapping.end});
+    if (mapping.inode != 0) foreign.of_files.push_back({mapping.begin, mapping.end});
   }
   foreign.ranges = process::merged(std::move(foreign.ranges));
   for (const MemoryRange& range : foreign.ranges) {
@@ -71,7 +71,8 @@ Result<Foreign> find_foreign(const goruntime::Program& program) {
     if (!present) return failure(about(program) + "cannot read /proc/PID/pagemap");
     foreign.to_copy.insert(foreign.to_copy.end(), present->begin(), present->end());
   }
-  foreign.to_copy.insert(foreign.to_copy.end(), of_files.begin(), of_files.end());
+  foreign.of_files = process::merged(std::move(foreign.of_files));
+  foreign.to_copy.insert(foreign.to_copy.end(), foreign.of_files.begin(), foreign.of_files.end());
   foreign.to_copy = process::merged(std::move(foreign.to_copy));
   return foreign;
 }
@@ -230,7 +231,10 @@ Status Capturing::copy_foreign(Captured& into) {
   if (auto added = into.snapshot->add_sparse(difference(foreign->ranges, into.foreign)); !added) return added;
   into.foreign = std::move(foreign->ranges);
   into.foreign_complete = foreign->complete;
-  return copy(into, foreign->to_copy);
+  auto copied = copy(into, foreign->to_copy);
+  // Pages behind a file's end can be read by nobody.
+  into.unreadable = difference(into.unreadable, foreign->of_files);
+  return copied;
 }
 
 Status Capturing::find_spans(Captured& into) const {

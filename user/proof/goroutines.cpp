@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <unordered_map>
 
 #include "goruntime/semaphore_waiters.h"
@@ -38,8 +39,10 @@ class GoroutinesReader {
  private:
   [[nodiscard]] Status add(Address g);
   void read_semaphores();
+  // The function of the runtime that parked it: who called gopark, or goparkunlock. Empty: it was not parked that way.
+  [[nodiscard]] std::string_view parked_by(const GView& view);
   // False: what it waits for is not known, or somebody is about to wake it.
-  [[nodiscard]] bool find_awaited(Goroutine& goroutine, const GView& view, Bytes g);
+  [[nodiscard]] bool find_awaited(Goroutine& goroutine, const GView& view, Bytes g, std::string_view parked_by);
   [[nodiscard]] bool follow_channels(Goroutine& goroutine, const GView& view, Bytes g);
   [[nodiscard]] bool find_semaphore(Goroutine& goroutine);
   [[nodiscard]] bool find_condition(Goroutine& goroutine, const GView& view);
@@ -55,7 +58,13 @@ class GoroutinesReader {
   const goruntime::Layout& layout_;
   const HeapGraph& graph_;
   goruntime::GLayout g_layout_;
-  std::vector<WaitClass> classes_;                                      // index = g.waitreason
+  std::vector<WaitClass> classes_;  // index = g.waitreason
+  struct Frame {                    // of a return address
+    std::string_view function;
+    std::optional<std::int32_t> delta;
+  };
+  [[nodiscard]] const Frame& frame_at(Address pc);
+  std::unordered_map<Address, Frame> frames_;
   std::unordered_map<Address, goruntime::SemaphoreWaiter> semaphores_;  // by g
   Goroutines into_;
 };
@@ -96,18 +105,44 @@ Status GoroutinesReader::add(Address g) {
   goroutine.stack_hi = view.stack_hi;
   goroutine.is_main = starts_in(view, "runtime.main");
   // Only of one that stands still is it known where its stack ends. One in a system call may have two saved stack
-  // pointers (runtime/runtime2.go, syscallsp and sched.sp).
-  Address from = view.has_still_stack() ? view.sp : view.stack_lo;
+  // pointers (runtime/runtime2.go, syscallsp and sched.sp). One that waits, and was not parked, runs on the scheduler's
+  // stack (runtime/proc.go, casGToWaiting).
+  const bool parked = view.status == GoStatus::waiting || view.status == GoStatus::leaked;
+  const std::string_view by = parked && view.has_still_stack() ? parked_by(view) : std::string_view();
+  Address from = view.has_still_stack() && (!parked || !by.empty()) ? view.sp : view.stack_lo;
   const auto saved = load_or_zero<Address>(*bytes, layout_.g.sched_sp.offset);
   if (view.status == GoStatus::syscall && saved >= view.stack_lo) from = std::min(from, saved);
   goroutine.scan_from = from / 8 * 8;
-  const bool parked = view.status == GoStatus::waiting || view.status == GoStatus::leaked;
   if (parked && view.wait_reason < classes_.size()) goroutine.wait = classes_[view.wait_reason];
   goroutine.first_awaited = static_cast<std::uint32_t>(into_.awaited_.size());
-  goroutine.candidate = parked && view.has_still_stack() && find_awaited(goroutine, view, *bytes);
+  goroutine.candidate = !by.empty() && find_awaited(goroutine, view, *bytes, by);
   into_.stacks_.push_back({view.stack_lo, view.stack_hi, static_cast<std::uint32_t>(into_.all_.size())});
   into_.all_.push_back(goroutine);
   return success();
+}
+
+const GoroutinesReader::Frame& GoroutinesReader::frame_at(Address pc) {
+  const auto [known, fresh] = frames_.try_emplace(pc);
+  if (!fresh || pc <= program_.load_bias()) return known->second;
+  const std::uint64_t call = pc - program_.load_bias() - 1;
+  const auto function = program_.functions().containing(call);
+  if (function) known->second = {function->name, program_.functions().stack_delta(call)};
+  return known->second;
+}
+
+std::string_view GoroutinesReader::parked_by(const GView& view) {
+  Address pc = view.pc;
+  Address sp = view.sp;
+  for (const std::string_view expected : {"runtime.gopark", "runtime.goparkunlock", ""}) {
+    const Frame& frame = frame_at(pc);
+    if (frame.function != expected) return expected == "runtime.gopark" ? std::string_view() : frame.function;
+    const auto slot =
+        frame.delta && *frame.delta >= 0 ? snapshot_.bytes(sp + static_cast<Address>(*frame.delta), 8) : std::nullopt;
+    if (!slot) return {};
+    sp += static_cast<Address>(*frame.delta) + 8;
+    pc = load_or_zero<Address>(*slot, 0);
+  }
+  return {};
 }
 
 bool GoroutinesReader::starts_in(const GView& view, std::string_view function) const {
@@ -130,19 +165,23 @@ bool GoroutinesReader::in_bubble(Bytes g) const {
   return set(layout_.g.bubble) || set(layout_.g.syncGroup);
 }
 
-bool GoroutinesReader::find_awaited(Goroutine& goroutine, const GView& view, Bytes g) {
+// A package may park goroutines in ways of its own, under a wait reason of the runtime's (by go:linkname, as gVisor's
+// sleep does with "select"): who wakes these is not known.
+bool GoroutinesReader::find_awaited(Goroutine& goroutine, const GView& view, Bytes g, std::string_view parked_by) {
   if (of_runtime(view) || in_bubble(g)) return false;
+  const bool by_channel =
+      parked_by == "runtime.chanrecv" || parked_by == "runtime.chansend" || parked_by == "runtime.selectgo";
   switch (goroutine.wait) {
     case WaitClass::nil_channel:
-      return true;
+      return by_channel || parked_by == "runtime.block";
     case WaitClass::receive:
     case WaitClass::send:
     case WaitClass::select:
-      return follow_channels(goroutine, view, g);
+      return by_channel && follow_channels(goroutine, view, g);
     case WaitClass::semaphore:
-      return find_semaphore(goroutine);
+      return parked_by == "runtime.semacquire1" && find_semaphore(goroutine);
     case WaitClass::condition:
-      return find_condition(goroutine, view);
+      return parked_by == "sync.runtime_notifyListWait" && find_condition(goroutine, view);  // its linkname
     case WaitClass::none:
     case WaitClass::coroutine:
       break;

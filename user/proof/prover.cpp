@@ -40,6 +40,8 @@ class Prover {
  private:
   [[nodiscard]] std::string mark_from_roots();
   [[nodiscard]] std::string mark_threads();
+  void mark_registers(const process::StoppedThread& thread);
+  [[nodiscard]] Bytes vector_registers(const process::StoppedThread& thread) const;
   [[nodiscard]] std::string go_live(std::uint32_t index);
   [[nodiscard]] std::string mark_goroutine(const Goroutine& goroutine);
   void mark_beside(Bytes g);
@@ -142,16 +144,39 @@ void Prover::mark_stack_words(Bytes words) {
   }
 }
 
+// What the garbage collector has left in vector registers (from Go 1.26 on dozens of addresses) would look like
+// pointers. Go keeps nothing in them across a call, and so none across a system call; its compiler uses the lower
+// halves of the first sixteen only (cmd/compile/internal/amd64, Go 1.15 to 1.27). Code in assembly, and C's, may use
+// all.
+Bytes Prover::vector_registers(const process::StoppedThread& thread) const {
+  constexpr std::size_t kBegin = 160;  // of xmm0 in the XSAVE area (Intel SDM, volume 1, 10.5.1)
+  constexpr std::size_t kBytes = 16 * 16;
+  const auto all = std::as_bytes(std::span(thread.extended));
+  const auto& program = *captured_.program;
+  if (program.build_info().cgo || all.size() < kBegin + kBytes) return all;
+  if (thread.in_system_call) return {};
+  if (thread.program_counter < program.load_bias()) return all;
+  const auto frames = program.functions().frames(thread.program_counter - program.load_bias());
+  const bool compiled = !frames.empty() && frames.front().file.ends_with(".go");
+  return compiled ? all.subspan(kBegin, kBytes) : all;
+}
+
+void Prover::mark_registers(const process::StoppedThread& thread) {
+  const bool on_goroutine = goroutines_.by_stack(thread.stack_pointer).has_value();
+  for (const Bytes words : {std::as_bytes(std::span(thread.registers)), vector_registers(thread)}) {
+    if (on_goroutine) {
+      mark_stack_words(words);
+    } else {
+      marker_.mark_all(words);
+    }
+  }
+}
+
 std::string Prover::mark_threads() {
   ThreadStacks stacks(captured_, goroutines_);
   marker_.from({Origin::Kind::thread, 0});
   for (const process::StoppedThread& thread : captured_.threads) {
-    const auto registers = std::as_bytes(std::span(thread.registers));
-    if (goroutines_.by_stack(thread.stack_pointer)) {
-      mark_stack_words(registers);
-    } else {
-      marker_.mark_all(registers);
-    }
+    mark_registers(thread);
     if (auto why = stacks.add(thread); !why.empty()) return why;
   }
   for (const process::MemoryRange& range : stacks.ranges()) {
@@ -246,7 +271,7 @@ void Prover::hold(const Goroutine& goroutine) {
 
 // Each kind by one of its members: the first that what it waits for was reached of.
 void Prover::explain(Verdicts& into) const {
-  constexpr std::size_t kMostGroups = 32;
+  constexpr std::size_t kMostGroups = 256;
   constexpr std::size_t kLongestWay = 1U << 10;
   std::map<std::tuple<Address, goruntime::WaitClass>, ReachedGroup> groups;
   for (std::uint32_t i = 0; i < live_.size(); ++i) {

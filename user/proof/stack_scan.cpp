@@ -97,6 +97,13 @@ bool StackScan::is_plain(Address g) const {
   return true;
 }
 
+// One that waits otherwise may run on the scheduler's stack.
+bool StackScan::parked(Address pc) const {
+  if (pc <= program_.load_bias()) return false;
+  const auto function = program_.functions().containing(pc - program_.load_bias() - 1);
+  return function && function->name == "runtime.gopark";
+}
+
 std::optional<std::vector<std::uint64_t>> StackScan::pointers(const Goroutine& goroutine) {
   const auto& fields = program_.layout().g;
   const auto saved_pc = snapshot_.bytes(goroutine.g + fields.sched_pc.offset, 8);
@@ -108,6 +115,7 @@ std::optional<std::vector<std::uint64_t>> StackScan::pointers(const Goroutine& g
   pointers_.clear();
   objects_.clear();
   auto pc = load_or_zero<Address>(*saved_pc, 0);
+  if (!parked(pc)) return std::nullopt;
   Address sp = begin_;
   for (std::size_t i = 0; i < kMostFrames; ++i) {
     const Frame& frame = frame_at(pc);

@@ -40,6 +40,7 @@ class StackScan {
   [[nodiscard]] bool take_frame(const Frame& frame, Address sp);
   [[nodiscard]] bool follow_objects();
   [[nodiscard]] bool is_plain(Address g) const;
+  [[nodiscard]] bool parked(Address pc) const;
 
   const goruntime::Program& program_;
   const process::Snapshot& snapshot_;

@@ -57,6 +57,36 @@ TEST_CASE("proved goroutines are one finding for each place") {
   CHECK(analysis.summary.checked == std::vector<std::string>{"goroutine-proof"});
 }
 
+TEST_CASE("goroutines that wait for each other are one finding, which names them all") {
+  test::Scenario scenario;
+  std::vector<std::uint64_t> goids;
+  for (const char* name : {"main.first", "main.second"}) {
+    const auto created = scenario.location(name, 10);
+    const auto parked = scenario.stack({scenario.location(std::string(name) + ".func1", 12)});
+    for (int i = 0; i < 2; ++i) goids.push_back(scenario.start(created, parked, kSend));
+  }
+  scenario.look();
+  Proof proof = of(goids);
+  proof.deadlocks = {1, 2, 1, 2};
+  scenario.model.accept(proof);
+  const auto analysis = analyze(scenario.model);
+  REQUIRE(analysis.findings.size() == 1);
+  const Finding& finding = analysis.findings.front();
+  CHECK(finding.count == 4);
+  CHECK(finding.group_ids.size() == 2);
+  REQUIRE(finding.evidence.front().code == "deadlock");
+  CHECK(finding.evidence.front().text ==
+        "They wait for each other, 2 times over: main.first.func1 at app/main.first.func1.go:12 (chan send), "
+        "main.second.func1 at app/main.second.func1.go:12 (chan send).");
+}
+
+TEST_CASE("goroutines in several deadlocks are findings of their own") {
+  Stuck stuck;
+  Proof proof = of(stuck.goids);
+  proof.deadlocks = {1, 1, 0};
+  CHECK(stuck.with(proof).findings.size() == 1);
+}
+
 TEST_CASE("nothing proved is no finding, and says nothing of growth") {
   Stuck stuck;
   const auto analysis = stuck.with(of({}));

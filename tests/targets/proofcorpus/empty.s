@@ -1,0 +1,1 @@
+// Lets park.go declare functions without a body.
