@@ -20,6 +20,7 @@ struct ProbeOptions {
   bool parks = true;
   bool ends = true;
   bool allocations = true;                   // the natural sampling points: refill + allocLarge
+  bool follow_large = true;                  // tell what becomes of large objects, where they are few
   bool every_allocation = true;              // the mallocgc family, exact, beside them, while it fits full-time
   bool every_allocation_in_windows = false;  // and also where it does not
   double max_overhead = 0.01;                // share of what CpuBase says; 0: no probes

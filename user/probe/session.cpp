@@ -76,6 +76,7 @@ class Session final : public ProbeSession {
   void send_source(std::uint64_t now_ns);
   void want_all();
   void look_at_heap();
+  [[nodiscard]] bool large_are_few() const;
   void foresee(std::uint64_t now_ns);
   void govern(std::uint64_t now_ns);
   void attach_group(Group group);
@@ -119,6 +120,8 @@ class Session final : public ProbeSession {
 
 // ---------------------------------------------------------------- start
 void Session::start() {
+  if (options_.max_overhead > 0) look_at_heap();
+  options_.follow_large = options_.follow_large && large_are_few();
   for (auto& plan : plan_probes(program_, options_)) {
     Probe probe;
     probe.failure = plan.reason;
@@ -128,7 +131,6 @@ void Session::start() {
   forget_what_nobody_misses();
   const bool any = std::ranges::any_of(probes_, [](const Probe& probe) { return probe.usable(); });
   if (any && options_.max_overhead > 0) {
-    look_at_heap();
     foresee(clock_ns());
     load();
     forget_what_nobody_misses();
@@ -144,6 +146,17 @@ void Session::start() {
   drained_ns_ = clock_ns();
   send_source(clock_ns());
   report(clock_ns());
+}
+
+// The place behind allocLarge is single-stepped, some ten times dearer than its entry. By their mean rate so far; what
+// is not known is taken for few, since the governor sees what it costs.
+bool Session::large_are_few() const {
+  constexpr double kFew = 200;  // a second
+  const std::uint64_t now_ns = clock_ns();
+  const std::uint64_t started_ns = program_.target().started_ns();
+  if (!last_heap_ || !last_heap_->by_class || started_ns == 0 || now_ns <= started_ns) return true;
+  const double seconds = static_cast<double>(now_ns - started_ns) / 1e9;
+  return static_cast<double>(last_heap_->allocated[0]) <= kFew * seconds;
 }
 
 Status Session::load_as(AttachKind kind, const gotrace_settings& settings) {

@@ -166,7 +166,8 @@ std::vector<ProbePlan> plan_probes(const Program& program, const ProbeOptions& o
       result.push_back(unprobed);
       continue;
     }
-    auto returned = wanted.probe == GOTRACE_LARGE ? plan_large_returned(program, wanted) : std::nullopt;
+    auto returned =
+        wanted.probe == GOTRACE_LARGE && options.follow_large ? plan_large_returned(program, wanted) : std::nullopt;
     result.push_back(returned ? std::move(*returned) : plan_one(program, wanted));
   }
   return result;
