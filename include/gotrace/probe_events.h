@@ -104,7 +104,7 @@ struct gotrace_settings {
   gotrace_u32 span_alloc_bits; /* runtime.mspan.allocBits */
   gotrace_u32 drop_taken;      /* bit per probe: it sits on a `jbe`; a hit with the branch taken comes again */
   gotrace_u32 large_returned;  /* not 0: GOTRACE_LARGE sits behind calls of allocLarge, not at its entry */
-  gotrace_u64 malloc_begin; /* code of runtime.mallocgc: calls of its kin from there are already counted */
+  gotrace_u64 malloc_begin;    /* code of runtime.mallocgc: calls of its kin from there are already counted */
   gotrace_u64 malloc_end;
 };
 

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::uint64_t kMostSpecials = 1U << 24;  // of one span: two for each of its objects would be many
 constexpr int kMostBlocks = 1 << 20;
-constexpr int kFirstKnown = 15;
+constexpr int kFirstKnown = 19;  // the oldest that the corpus of proofs was tried on
 constexpr int kLastKnown = 27;
 
 // runtime/mheap.go of each release: 1 finalizer, 2 profile up to 1.22; 1 finalizer, 2 weak handle, 3 profile in 1.23,
