@@ -21,7 +21,7 @@ constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 const std::vector<std::string> kCounter{"sh", "-c", "i=0; while :; do i=$((i+1)); echo $i; done"};
 
 // Stands still in a system call once it has said so.
-const std::vector<std::string> kSleeper{"sh", "-c", "echo ready; sleep 100; :"};
+const std::vector<std::string> kSleeper{"sh", "-c", "echo ready; sleep 100 >/dev/null 2>&1; :"};
 
 class Sleeper {
  public:
