@@ -131,6 +131,7 @@ void Session::start() {
   forget_what_nobody_misses();
   const bool any = std::ranges::any_of(probes_, [](const Probe& probe) { return probe.usable(); });
   if (any && options_.max_overhead > 0) {
+    look_at_heap();  // as of now: planning took longer than a first rate may be off by
     foresee(clock_ns());
     load();
     forget_what_nobody_misses();

@@ -14,6 +14,17 @@ constexpr int kFirstPushPrologue = 21;             // cmd/internal/obj/x86: fram
 constexpr std::size_t kPrologueInstructions = 12;  // big frames check with up to eight (cmd/internal/obj/x86/obj6.go)
 constexpr std::size_t kPrologueBytes = 64;
 
+struct Handle {
+  csh value = 0;
+  bool open = cs_open(CS_ARCH_X86, CS_MODE_64, &value) == CS_ERR_OK;
+  Handle() = default;
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  ~Handle() {
+    if (open) cs_close(&value);
+  }
+};
+
 struct Decoded {
   std::uint64_t offset = 0;
   unsigned id = X86_INS_INVALID;
@@ -23,18 +34,17 @@ struct Decoded {
 // The first instructions of `code`; ends early at bytes that are none.
 std::vector<Decoded> decode_prologue(Bytes code) {
   std::vector<Decoded> result;
-  csh handle = 0;
-  if (cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK) return result;
+  const Handle handle;
+  if (!handle.open) return result;
   const auto part = code.first(std::min(code.size(), kPrologueBytes));
   cs_insn* instructions = nullptr;
-  const std::size_t count = cs_disasm(handle, reinterpret_cast<const std::uint8_t*>(part.data()), part.size(), 0,
+  const std::size_t count = cs_disasm(handle.value, reinterpret_cast<const std::uint8_t*>(part.data()), part.size(), 0,
                                       kPrologueInstructions, &instructions);
   for (std::size_t i = 0; i < count; ++i) {
     const bool push = instructions[i].size == 1 && instructions[i].bytes[0] == 0x55;
     result.push_back({instructions[i].address, instructions[i].id, push});
   }
   if (count > 0) cs_free(instructions, count);
-  cs_close(&handle);
   return result;
 }
 
@@ -55,17 +65,6 @@ bool may_precede_check(const Decoded& instruction) {
       return false;
   }
 }
-
-struct Handle {
-  csh value = 0;
-  bool open = cs_open(CS_ARCH_X86, CS_MODE_64, &value) == CS_ERR_OK;
-  Handle() = default;
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
-  ~Handle() {
-    if (open) cs_close(&value);
-  }
-};
 
 // The target of `call rel32` (e8), the form of all of Go's direct calls.
 std::optional<std::uint64_t> called(const cs_insn& instruction) {
