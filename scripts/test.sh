@@ -65,7 +65,7 @@ tests() {
   count "$ok" "$bad"
   echo "$ok passed, $bad failed ($((SECONDS - begin)) s)"
   if [[ $bad -gt 0 ]]; then
-    grep -vE '^ok  |Passed +[0-9.]+ sec$' "$log" | tail -n 150 | sed 's/^/    /'
+    grep -vE '^ok  |^ +Start +[0-9]+: |Passed +[0-9.]+ sec$' "$log" | tail -n 150 | sed 's/^/    /'
     return 1
   fi
 }
