@@ -2,11 +2,46 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "detect/frames.h"
 
 namespace gotrace::detect {
+namespace {
+
+// What a library's goroutine waits for is what its user has forgotten.
+struct LibraryWait {
+  std::string_view function;  // begins so; anywhere on the stack, or the one that started it
+  std::string_view advice;
+};
+constexpr LibraryWait kLibraryWaits[] = {
+    {"net/http.(*persistConn).", "close each response's body, on every path: defer resp.Body.Close()"},
+    {"net/http.(*Transport).dialConn", "close each response's body, on every path: defer resp.Body.Close()"},
+    {"os/exec.(*Cmd).", "call cmd.Wait() after each cmd.Start()"},
+    {"database/sql.(*DB).conn", "give each connection back on every path: rows.Close(), conn.Close(), tx.Rollback()"},
+    {"database/sql.(*Rows).awaitDone", "close the rows on every path: defer rows.Close()"},
+    {"database/sql.(*Tx).awaitDone", "end the transaction on every path: defer tx.Rollback()"},
+    {"context.propagateCancel", "call the context's cancel on every path: defer cancel()"},
+    {"context.(*cancelCtx).propagateCancel", "call the context's cancel on every path: defer cancel()"},
+};
+
+std::string_view library_advice(const GroupJudgement& judged) {
+  const auto of = [](const Frame& frame) -> std::string_view {
+    if (!frame.standard_library) return {};
+    const auto* found = std::ranges::find_if(
+        kLibraryWaits, [&frame](const LibraryWait& wait) { return frame.function.starts_with(wait.function); });
+    return found == std::end(kLibraryWaits) ? std::string_view() : found->advice;
+  };
+  for (const Frame& frame : judged.group.stack)
+    if (const auto advice = of(frame); !advice.empty()) return advice;
+  return judged.group.created_by ? of(*judged.group.created_by) : std::string_view();
+}
+
+}  // namespace
 
 std::string advice_for(std::string_view wait_reason, const GroupJudgement& group) {
+  if (const auto advice = library_advice(group); !advice.empty()) return std::string(advice);
   if (wait_reason.starts_with("chan send"))
     return "give the channel room for one: make(chan T, 1); or select on the send and ctx.Done()";
   if (wait_reason.starts_with("chan receive"))

@@ -42,9 +42,10 @@ bool explains_files(const Finding& cause, const Finding& files) {
          files_for_each(cause, files) != 0;
 }
 
-// A thread that is stuck, or bound to a goroutine that never ends, is that goroutine.
+// A thread that is stuck, or bound to a goroutine that never ends, is that goroutine. Goroutines that wait for a
+// connection which deferred calls hold back are a consequence of these.
 bool explains_goroutines(const Finding& cause, const Finding& goroutines) {
-  return cause.kind == "thread-leak" && goroutines.kind == "goroutine-leak" &&
+  return (cause.kind == "thread-leak" || cause.kind == "deferred-in-loop") && goroutines.kind == "goroutine-leak" &&
          share_any(cause.group_ids, goroutines.group_ids);
 }
 

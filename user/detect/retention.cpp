@@ -8,6 +8,7 @@
 
 #include "base/units.h"
 #include "detect/frames.h"
+#include "detect/kept_objects.h"
 #include "detect/resources.h"
 
 namespace gotrace::detect {
@@ -19,49 +20,6 @@ constexpr std::uint64_t kLeastObjectsOfSample = 20;  // where not all memory was
 constexpr double kLeastRead = 0.2;                   // of the memory that may hold pointers
 constexpr std::uint64_t kLeastGrowth = 10;           // objects, of what could be capacity in reserve
 constexpr std::size_t kMostHolders = 3;              // named
-
-struct Kept {  // groups of one place of allocation, or of one holder where that is not known
-  std::vector<RetainedGroup> groups;
-  std::vector<Frame> stack;  // of the allocation; empty: not known
-  std::uint64_t objects = 0, bytes = 0, used = 0, references = 0, smallest = 0, largest = 0;
-  std::uint64_t pointers = 0, unused_pointers = 0;
-  bool spare = false;
-  [[nodiscard]] std::uint64_t waste() const { return bytes - std::min(bytes, used); }
-};
-
-// As the heap's call sites have it: without the runtime's own frames.
-std::vector<Frame> without_runtime(std::vector<Frame> frames) {
-  const auto first = std::ranges::find_if_not(frames, of_runtime);
-  frames.erase(frames.begin(), first);
-  return frames;
-}
-
-std::vector<Kept> gather(const model::Model& model, const RetentionLook& look, RetentionKind kind) {
-  std::map<std::string, Kept> places;
-  for (const RetainedGroup& group : look.groups) {
-    if (group.kind != kind || group.objects == 0) continue;
-    auto stack = without_runtime(model.symbols().expand(group.allocated_at));
-    const auto own = first_of_program(stack);
-    std::string where = own ? fmt::format("{}\n{}", own->file, own->line) : fmt::format("{}", group.largest);
-    if (kind == RetentionKind::stack) where = fmt::format("{}\n{}", group.holder, group.largest);
-    Kept& kept = places[(group.spare ? "spare\n" : "") + where];
-    if (kept.objects == 0) kept.smallest = group.smallest;
-    if (kept.stack.empty()) kept.stack = std::move(stack);
-    kept.spare = group.spare;
-    kept.objects += group.objects;
-    kept.bytes += group.bytes;
-    kept.used += group.used_bytes;
-    kept.references += group.references;
-    kept.pointers += group.pointers;
-    kept.unused_pointers += group.unused_pointers;
-    kept.smallest = std::min(kept.smallest, group.smallest);
-    kept.largest = std::max(kept.largest, group.largest);
-    kept.groups.push_back(group);
-  }
-  std::vector<Kept> all;
-  for (auto& [where, kept] : places) all.push_back(std::move(kept));
-  return all;
-}
 
 bool matters(const model::Model& model, const RetentionLook& look, const Kept& kept) {
   const auto& heap = model.heap().last();
@@ -244,6 +202,29 @@ void add_list(const model::Model& model, const Kept& kept, Finding& finding) {
   finding.evidence.push_back({"nodes-only", "Counted are these objects without what they refer to."});
 }
 
+void add_holders(const model::Model& model, const Kept& kept, const RetentionWords& words, Finding& finding) {
+  std::vector<std::pair<const RetainedGroup*, std::uint64_t>> holders;  // one of its groups, and objects
+  for (const RetainedGroup& group : kept.groups) {
+    if (group.holder.empty()) continue;
+    const auto same = std::ranges::find_if(holders, [&group](const auto& holder) {
+      return holder.first->holder == group.holder && holder.first->holder_used_at == group.holder_used_at;
+    });
+    if (same != holders.end()) {
+      same->second += group.objects;
+    } else {
+      holders.emplace_back(&group, group.objects);
+    }
+  }
+  if (holders.size() > kMostHolders) holders.resize(kMostHolders);
+  for (const auto& [group, objects] : holders) {
+    std::string held = fmt::format("{} {} held by {} -> {}", plural("object", objects), objects == 1 ? "is" : "are",
+                                   group->holder, words.reference);
+    const auto user = first_of_program(model.symbols().frames(group->holder_used_at));
+    if (user) held += fmt::format("; the variable is used by {}, {}", user->function, place(*user));
+    finding.evidence.push_back({"held-by", held + "."});
+  }
+}
+
 void add_evidence(const model::Model& model, const RetentionLook& look, const Kept& kept, const RetentionWords& words,
                   Finding& finding) {
   if (words.kind == RetentionKind::elements) {
@@ -253,17 +234,7 @@ void add_evidence(const model::Model& model, const RetentionLook& look, const Ke
   } else {
     add_used_part(kept, words, finding);
   }
-  std::size_t named = 0;
-  for (const RetainedGroup& group : kept.groups) {
-    if (group.kind == RetentionKind::stack || group.holder.empty() || ++named > kMostHolders) continue;
-    std::string held =
-        fmt::format("{} by {} -> {}", plural("object", group.objects) + (group.objects == 1 ? " is held" : " are held"),
-                    group.holder, words.reference);
-    const auto& frames = model.symbols().frames(group.holder_used_at);
-    const auto user = first_of_program(frames);
-    if (user) held += fmt::format("; the variable is used by {}, {}", user->function, place(*user));
-    finding.evidence.push_back({"held-by", held + "."});
-  }
+  if (words.kind != RetentionKind::stack) add_holders(model, kept, words, finding);
   const double read =
       look.to_read_bytes > 0 ? static_cast<double>(look.read_bytes) / static_cast<double>(look.to_read_bytes) : 0;
   finding.evidence.push_back(
@@ -321,6 +292,12 @@ Finding finding_of(const model::Model& model, const Judgements& judgements, cons
     finding.evidence.push_back(
         {"allocated-here",
          fmt::format("{} of {} sampled allocations of their size were made here.", origin.samples, origin.of)});
+  if (kept.of_one_size > 0)
+    finding.evidence.push_back(
+        {"line-by-size",
+         fmt::format("{} of {} were sampled when they were made, on this line; the others are of the same "
+                     "size, and no other line is known to make such.",
+                     kept.objects - kept.of_one_size, kept.objects)});
   const auto user = first_of_program(model.symbols().frames(kept.groups.front().holder_used_at));
   if (!finding.where)
     finding.look_at =

@@ -342,6 +342,32 @@ TEST_CASE("deferred calls of one goroutine that grow are named with the defer's 
   CHECK(finding.growth->value == Approx(8));
 }
 
+TEST_CASE(
+    "deferred calls that hold back what others wait for are one finding with these; in package sync they are not") {
+  for (const bool pool : {true, false}) {
+    Scenario s(kAge);
+    const StackId waits = s.stack({s.location("runtime.gopark", 1, true), s.location("runtime.selectgo", 2, true),
+                                   s.location(pool ? "database/sql.(*DB).conn" : "sync.(*Mutex).Lock", 7, true)});
+    const LocationId line = s.location("main.worker", 18);
+    const LocationId request = s.location("main.serve", 30);
+    const std::uint64_t worker = s.start(s.location("main.main", 5), waits, 3);
+    for (int i = 0; i < 2 * kLooks; ++i) {
+      s.look();
+      for (int n = 0; n < 3; ++n) s.start(request, waits, 3);
+      auto look = look_of(ResourceKind::deferred_calls, i / 2, 0);
+      look.counts = {{"main.worker.func1", line, worker, 20}};
+      if (i % 2 == 0) s.model.accept(look);
+      s.pass(0.5);
+    }
+    s.look();
+    const auto analysis = analyze(s.model);
+    const Finding& finding = only(analysis, pool ? "deferred-in-loop" : "goroutine-leak");
+    CHECK(finding.where->line == (pool ? 18 : 30));
+    CHECK(finding.verdict >= Verdict::suspected);
+    if (pool) CHECK(finding.title == "defer in a loop that waits for what it has not given back");
+  }
+}
+
 namespace {
 
 // The goroutine of the finalizers stands in the program's code (or waits for work) while its queue grows (or not).

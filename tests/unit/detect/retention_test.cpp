@@ -81,6 +81,26 @@ TEST_CASE("objects that were sampled when they were made name their line, one fi
   CHECK(finding.count == 8);
 }
 
+TEST_CASE("objects of one size of which some were sampled are one finding, unless two lines make such") {
+  Scenario s(kAge);
+  auto sampled = group_of(RetentionKind::subslice, 3);
+  auto others = group_of(RetentionKind::subslice, 13);
+  sampled.allocated_at = s.stack({s.location("main.load", 40)});
+  s.model.accept(look_of(1, {others, sampled}));
+  {
+    const auto analysis = analyze(s.model);
+    const Finding& finding = only(analysis);
+    CHECK(finding.where->function == "main.load");
+    CHECK(finding.count == 16);
+    CHECK(evidence(finding, "line-by-size").starts_with("3 of 16 were sampled"));
+    CHECK(evidence(finding, "held-by").starts_with("16 objects are held by package variable main.cache"));
+  }
+  auto elsewhere = group_of(RetentionKind::subslice, 3);
+  elsewhere.allocated_at = s.stack({s.location("main.reload", 50)});
+  s.model.accept(look_of(2, {others, sampled, elsewhere}));
+  CHECK(analyze(s.model).findings.size() == 3);
+}
+
 TEST_CASE("objects that become more in a map that grows name the line that makes such objects") {
   for (const std::uint64_t later : {7U, 5U}) {
     Scenario s(kAge);
