@@ -302,7 +302,8 @@ void check_server(std::vector<std::string> command, std::string_view own_functio
   CAPTURE(command.front());
   Child child(std::move(command));
   const auto deadline = time(nullptr) + 20;
-  for (;;) {  // until it executes the server and its runtime is up, whose init gives MemProfileRate its value (Go 1.17 on)
+  // Until it executes the server and its runtime is up, whose init gives MemProfileRate its value (Go 1.17 on).
+  for (;;) {
     const auto target = process::Target::open(child.pid());
     const auto program = target ? Program::open(*target) : Result<std::unique_ptr<Program>>(target.error());
     const TargetInfo info = program ? (*program)->target_info() : TargetInfo();
