@@ -44,16 +44,16 @@ def found_cells(case, report):
     return [case.kind, finding["verdict"], line, off], (at or not case.line_needed) and near
 
 
-def run(name, version, variant):
+def run(name, version, variant, duration):
     case = test_kinds.CASES[name]
     try:
-        report = test_kinds.look(case, version, variant, False)
+        report = test_kinds.look(case, version, variant, False, duration)
         if version in case.absent:
             right = not report["findings"]
             leaks = ["nothing: no leak here" if right else "NO LEAK HERE", "-", "-", "-"]
         else:
             leaks, right = found_cells(case, report)
-        twin = test_kinds.look(case, version, variant, True)["findings"]
+        twin = test_kinds.look(case, version, variant, True, duration)["findings"]
     except (AssertionError, RuntimeError, OSError) as error:
         return [name, version, variant, "FAILED: %s" % str(error).split("\n")[0][:60], "-", "-", "-", "-"], False
     silent = "yes" if not twin else "NO: " + ", ".join(finding["kind"] for finding in twin)
@@ -100,6 +100,7 @@ def main():
     parser.add_argument("--go", default="1.19,1.24,1.27")
     parser.add_argument("--variants", default="default,pie-stripped")
     parser.add_argument("--heap", type=int, default=0, help="MB of live heap beside the leak")
+    parser.add_argument("--duration", default="10s", help="of each look; a large heap needs two collections in it")
     parser.add_argument("--markdown", action="store_true")
     parser.add_argument("--save", metavar="FILE", help="add the rows to FILE, one JSON list a line")
     parser.add_argument("--summary", metavar="FILE", help="run nothing: the table of README, from rows that were saved")
@@ -117,7 +118,7 @@ def main():
             for version, variant in cells_of(test_kinds.CASES[name], arguments.go.split(","),
                                              arguments.variants.split(","))]
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        results = list(pool.map(lambda cell: run(*cell), work))
+        results = list(pool.map(lambda cell: run(*cell, arguments.duration), work))
     print_table(HEAD, [row for row, _ in results], arguments.markdown)
     if arguments.save:
         with open(arguments.save, "a") as file:

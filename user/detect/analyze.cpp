@@ -114,6 +114,14 @@ bool grows_for_nobody(const HeapJudgement& heap) {
                                [](const SiteGrowth& site) { return site.call_site.trend == Trend::growing; });
 }
 
+// While the heap fills memory that it never touched before, only the mappings show what grows beside it.
+bool outside_is_seen(const model::Model& model) {
+  constexpr std::size_t kLeastLooks = 6;
+  const auto& outside = model.resources().outside_heap();
+  const auto& mapped = model.resources().outside_mapped();
+  return outside.empty() || outside.back().bytes > 0 || mapped.empty() || mapped.size() >= kLeastLooks;
+}
+
 // One moment shows no growth, and a snapshot is no look at what goes on.
 void add_proof_checks(const Proof& proof, Analysis& out) {
   check(out, "goroutine-proof", proof.off.empty(), proof.off, "");
@@ -150,7 +158,8 @@ void add_checks(const model::Model& model, const Judgements& judgements, Analysi
     check(out, "retention", model.retention().looks() > 0,
           reason_of(out, "retention", "too little time for two searches of the heap"), longer);
   // One look at the mappings can't tell growth; none was asked for in traces of before.
-  const bool mappings_seen = model.resources().series(ResourceKind::mappings).points.size() != 1;
+  const auto& mappings = model.resources().series(ResourceKind::mappings);
+  const bool mappings_seen = mappings.points.size() != 1 && mappings.complete && outside_is_seen(model);
   check(out, "outside-heap", model.memory().size() >= 5 && mappings_seen,
         "too few looks at the process's memory and its mappings", longer);
 }

@@ -12,7 +12,8 @@ namespace {
 
 constexpr double kLeastRate = 16 * 1024;  // bytes per second; 1.3 GiB a day
 constexpr double kLeastGrowth = 2 << 20;  // bytes, during the window: below, the kernel's own counting is too coarse
-constexpr double kAtStart = 2 << 20;      // what a Go process has outside its heap from its start
+constexpr std::size_t kLeastPoints = 6;
+constexpr double kAtStart = 2 << 20;  // what a Go process has outside its heap from its start
 
 struct PartGrowth {  // of one part of smaps
   double first = 0, last = 0;
@@ -37,6 +38,12 @@ Growth growth_of(const std::vector<model::OutsideHeap>& points) {
     steps.push_back({static_cast<double>(points[i].time_ns - points[i - 1].time_ns) / 1e9,
                      points[i].bytes - points[i - 1].bytes, 0});
   return judge_growth(steps);
+}
+
+Growth material_growth(const std::vector<model::OutsideHeap>& points) {
+  if (points.size() < kLeastPoints || points.back().bytes - points.front().bytes < kLeastGrowth) return {};
+  const Growth growth = growth_of(points);
+  return growth.rate.low < kLeastRate ? Growth{} : growth;
 }
 
 void explain(const model::Model& model, const PartGrowth& c_heap, const PartGrowth& anonymous,
@@ -81,12 +88,12 @@ void add_limit(const model::Model& model, Finding& finding) {
 }  // namespace
 
 std::vector<Finding> find_unexplained_resident(const model::Model& model, const Judgements&) {
-  const auto& points = model.resources().outside_heap();
   const auto& mappings = model.resources().series(ResourceKind::mappings);
-  if (points.size() < 6 || mappings.points.size() < 2) return {};
-  const Growth growth = growth_of(points);
-  const double change = points.back().bytes - points.front().bytes;
-  if (growth.trend != Trend::growing || growth.rate.low < kLeastRate || change < kLeastGrowth) return {};
+  if (mappings.points.size() < 2) return {};
+  Growth growth = material_growth(model.resources().outside_heap());
+  // A heap that fills what it never touched hides what grows beside it.
+  if (growth.trend != Trend::growing) growth = material_growth(model.resources().outside_mapped());
+  if (growth.trend != Trend::growing) return {};
   // Heap that was never touched hides growth of what is outside, and shows as growth when it is: the mappings decide.
   const PartGrowth c_heap = part_of(mappings, "c heap");
   const PartGrowth anonymous = part_of(mappings, "anonymous");

@@ -27,6 +27,7 @@ constexpr std::uint64_t kFirstAfterNs = 300'000'000;  // what the session reads 
 constexpr std::uint64_t kLeastRestNs = 500'000'000;
 constexpr std::uint64_t kRestWhileOffNs = 5'000'000'000;
 constexpr std::uint64_t kRestAtFirst = 2;      // times what a search took
+constexpr std::uint64_t kRestAfterGc = 8;      // likewise, before one that a GC is the reason for
 constexpr std::size_t kMostSuspects = 20'000;  // the largest
 constexpr std::size_t kMostWatched = 4096;
 constexpr std::size_t kLeastWatched = 8;  // of each array
@@ -106,7 +107,7 @@ class LiveRetentionReader final : public RetentionReader {
   }
 
   [[nodiscard]] bool due(std::uint64_t now_ns) const override {
-    return usable_ && (phase_ != Phase::resting || now_ns >= next_ns_);
+    return usable_ && (phase_ != Phase::resting || now_ns >= next_ns_ || collected_since(now_ns));
   }
 
   Look look(std::uint64_t now_ns) override {
@@ -122,6 +123,14 @@ class LiveRetentionReader final : public RetentionReader {
 
  private:
   enum class Phase : std::uint8_t { resting, searching, following, finished };
+
+  // What was allocated lately is known to be kept once a GC has left it: a search after that tells more than one at a
+  // fixed time, in a large heap above all, whose GCs are rare.
+  [[nodiscard]] bool collected_since(std::uint64_t now_ns) const {
+    if (searches_ < 2 || now_ns < next_after_gc_ns_ || spent_ns_ >= most_at_first_ns_) return false;
+    const auto generation = objects_.heap_sweepgen();
+    return generation && generation != generation_;
+  }
 
   void send_state(std::uint64_t now_ns, const std::string& reason) {
     const auto status = reason.empty() ? SourceStatus::on : SourceStatus::failed;
@@ -346,6 +355,7 @@ class LiveRetentionReader final : public RetentionReader {
     next_ns_ = now_ns + std::max(kLeastRestNs, searches_ < 2 ? 0 : kRestAtFirst * search_ns_);
     if (!at_first)
       next_ns_ = std::max(next_ns_, begun_ns_ + static_cast<std::uint64_t>(static_cast<double>(spent_ns_) / share_));
+    next_after_gc_ns_ = now_ns + std::max(kLeastRestNs, kRestAfterGc * search_ns_);
     phase_ = Phase::resting;
     follower_.reset();
     pass_.reset();
@@ -492,6 +502,7 @@ class LiveRetentionReader final : public RetentionReader {
   std::string told_;  // why it was told that the heap is not searched
   Phase phase_ = Phase::resting;
   std::uint64_t next_ns_ = 0;
+  std::uint64_t next_after_gc_ns_ = 0;
   std::uint64_t search_ns_ = 0;  // CPU time, of this search
   std::uint64_t spent_ns_ = 0;   // of all
   std::uint32_t searches_ = 0;

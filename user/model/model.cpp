@@ -91,7 +91,7 @@ void Model::apply_one(const HeapCounters& record) {
 }
 
 void Model::apply_one(const ResourceLook& record) {
-  resources_.apply(record);
+  resources_.apply(record, heap_.last());
   saw(record.time_ns);
 }
 

@@ -44,8 +44,14 @@ void ResourceTable::close_stacks(std::uint64_t time_ns) {
   add(look, stacks_);
 }
 
-void ResourceTable::apply(const ResourceLook& record) {
+void ResourceTable::apply(const ResourceLook& record, const std::optional<HeapCounters>& heap) {
   add(record, series_[static_cast<std::size_t>(record.kind) % kKinds]);
+  if (record.kind != ResourceKind::mappings || !heap) return;
+  double bytes = -static_cast<double>(heap->runtime_bytes);
+  for (const ResourceCount& count : record.counts)
+    if (count.name == "c heap" || count.name == "anonymous") bytes += static_cast<double>(count.count);
+  outside_mapped_.push_back({record.time_ns, bytes});
+  if (outside_mapped_.size() > kMostPoints) keep_every_other(outside_mapped_);
 }
 
 void ResourceTable::add(const ResourceLook& record, ResourceSeries& series) {

@@ -48,8 +48,8 @@ class ResourceTable {
   static constexpr std::size_t kMostKeys = 1024;                // of each kind
   static constexpr std::uint64_t kLeastStackBytes = 256 << 10;  // of a creation site; smaller ones are not followed
 
-  void apply(const ResourceLook& record);
   // `heap`: the allocator's counters of about that time; none: nothing is known of the heap.
+  void apply(const ResourceLook& record, const std::optional<HeapCounters>& heap);
   void apply(const MemoryFigures& record, const std::optional<HeapCounters>& heap);
 
   // Stacks of goroutines, from their states: bytes by creation site (location).
@@ -61,7 +61,10 @@ class ResourceTable {
   [[nodiscard]] const ResourceSeries& series(ResourceKind kind) const {
     return series_[static_cast<std::size_t>(kind) % kKinds];
   }
+  // By resident memory less all that the allocator has; what it never touched makes that too little.
   [[nodiscard]] const std::vector<OutsideHeap>& outside_heap() const { return outside_heap_; }
+  // By the pages of what is mapped and not the heap's, less what the runtime has for itself; looked at less often.
+  [[nodiscard]] const std::vector<OutsideHeap>& outside_mapped() const { return outside_mapped_; }
   [[nodiscard]] std::uint64_t evicted() const { return evicted_; }
 
  private:
@@ -73,6 +76,7 @@ class ResourceTable {
   ResourceSeries stacks_;
   std::map<LocationId, std::uint64_t> stack_bytes_;  // now, by creation site
   std::vector<OutsideHeap> outside_heap_;
+  std::vector<OutsideHeap> outside_mapped_;
   std::uint64_t evicted_ = 0;
 };
 

@@ -1,4 +1,5 @@
-// Resident memory by what it is mapped for, from /proc/PID/smaps: which part of it the Go heap is not.
+// Memory of the process's own that is not Go's heap: which is resident or swapped, of C's heap (brk) and of anonymous
+// mappings, from /proc/PID/maps and pagemap. smaps would walk the page tables of the Go heap as well, most of the work.
 #pragma once
 
 #include <sys/types.h>
@@ -17,8 +18,8 @@ class MappingParts {
   // `is_go_heap`: whether an anonymous mapping that begins at this address belongs to Go's heap. `root`: for tests.
   MappingParts(pid_t pid, std::function<bool(std::uint64_t address)> is_go_heap, std::string root = "");
 
-  // Bytes resident and swapped, by part. nullopt: not now (a look walks all page tables, so that it rests for many
-  // times what it took), or smaps can't be read.
+  // Bytes, by part, and how many mappings. nullopt: not now (it rests for many times what a look took), or they can't
+  // be read.
   [[nodiscard]] std::optional<ResourceLook> look(std::uint64_t now_ns);
 
  private:

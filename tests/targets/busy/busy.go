@@ -76,6 +76,7 @@ func (s *state) fill(megabytes int) {
 	s.heap = make([]*record, count)
 	for i := range s.heap {
 		s.heap[i] = &record{id: i, data: make([]byte, holds), other: s.heap[i/2]}
+		s.heap[i].data[0] = 1 // or the page would not be resident
 	}
 }
 

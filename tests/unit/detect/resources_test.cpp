@@ -275,6 +275,26 @@ TEST_CASE("memory outside the heap that grows is named; heap that is touched lat
   CHECK(grown_outside(false).findings.empty());
 }
 
+TEST_CASE("memory outside a heap that fills what it never touched is named by its mappings") {
+  for (const bool runtime_grows : {false, true}) {
+    Scenario s(kAge);
+    s.counters.heap_in_use_bytes = 1000 << 20;
+    s.send_counters();
+    for (int i = 0; i < kLooks; ++i) {
+      MemoryFigures figures;  // less than the heap's: half of it is not resident yet
+      figures.time_ns = static_cast<std::uint64_t>((kAge + i) * 1e9);
+      figures.rss_anon_bytes = 600ULL << 20;
+      s.model.accept(figures);
+      if (runtime_grows) s.counters.runtime_bytes += 1 << 20;
+      s.send_counters();
+      mapped(s, i, (10 << 20) + static_cast<double>(i) * (1 << 20));
+    }
+    const auto analysis = analyze(s.model);
+    CHECK(analysis.findings.size() == (runtime_grows ? 0 : 1));
+    if (!runtime_grows) CHECK(only(analysis, "unexplained-resident").growth->value == Approx(1 << 20));
+  }
+}
+
 TEST_CASE("one look at the mappings is not enough to say that nothing grows outside the heap") {
   for (const int looks : {1, 2}) {
     Scenario s(kAge);

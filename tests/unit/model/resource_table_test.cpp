@@ -20,8 +20,8 @@ ResourceLook look_at(std::uint64_t time_ns, std::vector<ResourceCount> counts) {
 
 TEST_CASE("what comes late or goes has a count of 0 at the other looks") {
   ResourceTable table;
-  table.apply(look_at(1, {{"a", LocationId::none, 0, 5}}));
-  table.apply(look_at(2, {{"b", LocationId::none, 0, 6}}));
+  table.apply(look_at(1, {{"a", LocationId::none, 0, 5}}), std::nullopt);
+  table.apply(look_at(2, {{"b", LocationId::none, 0, 6}}), std::nullopt);
   const auto& series = table.series(ResourceKind::timers);
   CHECK(series.points.size() == 2);
   CHECK(series.counts.at({"a", LocationId::none, 0}) == std::vector<std::uint64_t>{5, 0});
@@ -32,7 +32,7 @@ TEST_CASE("what comes late or goes has a count of 0 at the other looks") {
 TEST_CASE("a long session keeps its first and last look, and loses no arrivals") {
   ResourceTable table;
   constexpr std::uint64_t kCount = 3 * ResourceTable::kMostPoints;
-  for (std::uint64_t i = 1; i <= kCount; ++i) table.apply(look_at(i, {{"a", LocationId::none, 0, i}}));
+  for (std::uint64_t i = 1; i <= kCount; ++i) table.apply(look_at(i, {{"a", LocationId::none, 0, i}}), std::nullopt);
   const auto& series = table.series(ResourceKind::timers);
   CHECK(series.points.size() <= ResourceTable::kMostPoints);
   CHECK(series.points.front().time_ns == 1);
@@ -51,7 +51,7 @@ TEST_CASE("names beyond the limit are counted, not kept") {
   ResourceTable table;
   std::vector<ResourceCount> counts;
   for (std::size_t i = 0; i < ResourceTable::kMostKeys + 3; ++i) counts.push_back({"n", LocationId::none, i, 1});
-  table.apply(look_at(1, counts));
+  table.apply(look_at(1, counts), std::nullopt);
   CHECK(table.series(ResourceKind::timers).counts.size() == ResourceTable::kMostKeys);
   CHECK(table.evicted() == 3);
 }

@@ -112,25 +112,50 @@ TEST_CASE("more files than are looked at: the number is right and the look says 
   CHECK(count_open_files(files.root.path(), 77) == kMany);
 }
 
-TEST_CASE("resident memory by what it is mapped for") {
+TEST_CASE("memory that is not Go's heap, by what it is mapped for") {
   const FakeRoot root;
-  root.write("/proc/77/smaps",
-             "00400000-00500000 r-xp 00000000 08:01 11 /usr/bin/app\nRss: 100 kB\nSwap: 0 kB\n"
-             "01000000-02000000 rw-p 00000000 00:00 0 [heap]\nRss: 50 kB\nSwap: 6 kB\n"
-             "c000000000-c004000000 rw-p 00000000 00:00 0 \nRss: 900 kB\n"
-             "7f0000000000-7f0000100000 rw-p 00000000 00:00 0 \nRss: 30 kB\nAnonHugePages: 7 kB\n"
-             "7f0000200000-7f0000300000 rw-s 00000000 00:01 5 \nRss: 8 kB\n"
-             "garbage that begins nothing\nRss: nonsense\n");
+  root.write("/proc/77/maps",
+             "00400000-00500000 rw-p 00000000 08:01 11 /usr/bin/app\n"
+             "01000000-01010000 rw-p 00000000 00:00 0 [heap]\n"
+             "01010000-01020000 ---p 00000000 00:00 0 \n"
+             "02000000-02100000 rw-p 00000000 00:00 0 \n"
+             "03000000-03004000 rw-p 00000000 00:00 0 \n"
+             "03004000-03006000 rw-p 00000000 00:00 0 [anon:named]\n"
+             "03100000-03200000 rw-s 00000000 00:01 5 \n"
+             "03200000-garbage rw-p 00000000 00:00 0 \nnonsense\n");
+  constexpr std::uint64_t kPresent = 1ULL << 63;
+  constexpr std::uint64_t kSwapped = 1ULL << 62;
+  std::vector<std::uint64_t> entries(0x3300, kPresent);  // all that must not count is in memory
+  const auto page = [&entries](std::uint64_t address) -> std::uint64_t& { return entries[address / 4096]; };
+  for (std::uint64_t at = 0x1000000; at < 0x1010000; at += 4096) page(at) = 0;
+  for (std::uint64_t at = 0x3000000; at < 0x3006000; at += 4096) page(at) = 0;
+  page(0x1000000) = kPresent | 5;
+  page(0x100f000) = kSwapped;
+  page(0x3001000) = page(0x3002000) = page(0x3005000) = kPresent;
+  root.write("/proc/77/pagemap", std::string(reinterpret_cast<const char*>(entries.data()), 8 * entries.size()));
   MappingParts parts(
-      77, [](std::uint64_t address) { return address == 0xc000000000; }, root.path());
+      77, [](std::uint64_t address) { return address == 0x2000000; }, root.path());
   const auto look = parts.look(1);
   REQUIRE(look);
-  CHECK(count_of(*look, "files") == 100 * 1024);
-  CHECK(count_of(*look, "c heap") == 56 * 1024);
-  CHECK(count_of(*look, "go heap") == 900 * 1024);
-  CHECK(count_of(*look, "anonymous") == 30 * 1024);
-  CHECK(count_of(*look, "anonymous mappings") == 1);
-  CHECK(count_of(*look, "shared") == 8 * 1024);
-  CHECK(look->total == (100 + 56 + 900 + 30 + 8) * 1024);
+  CHECK(look->complete);
+  CHECK(count_of(*look, "c heap") == 2 * 4096);
+  CHECK(count_of(*look, "c heap mappings") == 1);
+  CHECK(count_of(*look, "anonymous") == 3 * 4096);
+  CHECK(count_of(*look, "anonymous mappings") == 2);
+  CHECK(look->counts.size() == 4);
+  CHECK(look->total == 5 * 4096);
   CHECK_FALSE(parts.look(1));  // rests
+}
+
+TEST_CASE("more addresses than are looked at: the look says that it is a part") {
+  const FakeRoot root;
+  root.write("/proc/77/maps",
+             "01000000-01001000 rw-p 00000000 00:00 0 [heap]\n100000000000-200000000000 rw-p 00000000 00:00 0 \n");
+  root.write("/proc/77/pagemap", std::string(8 * 0x1001, '\xff'));
+  const auto look = MappingParts(
+                        77, [](std::uint64_t) { return false; }, root.path())
+                        .look(1);
+  REQUIRE(look);
+  CHECK_FALSE(look->complete);
+  CHECK(count_of(*look, "c heap") == 4096);
 }
