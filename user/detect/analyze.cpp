@@ -130,9 +130,28 @@ void add_proof_checks(const Proof& proof, Analysis& out) {
           fmt::format("gotrace-leak -p {}", out.target ? out.target->pid : 0));
 }
 
+// Empty: it is settled.
+std::string why_unsettled(const HeapJudgement& heap) {
+  if (heap.unsettled_bytes == 0) return {};
+  return fmt::format(
+      "the live heap grew by {} in {} garbage collections, too few to tell a leak from a heap that fills",
+      format_bytes(heap.unsettled_bytes), heap.gcs);
+}
+
+// Why the growth of the heap has no line; empty: it has, or there is none.
+std::string why_unattributed(const HeapJudgement& heap, const Analysis& out) {
+  if (!heap.sites_known)
+    return reason_of(out, "heap-profile", "nothing told which line allocates: no probes, no heap profile");
+  if (!grows_for_nobody(heap)) return {};
+  return fmt::format("the heap grows by {}/s, and which of the lines that allocate keeps it could not be told",
+                     format_bytes(heap.heap.rate.value));
+}
+
 void add_checks(const model::Model& model, const Judgements& judgements, Analysis& out) {
   if (model.proof()) return add_proof_checks(*model.proof(), out);
   constexpr auto longer = "look longer: --duration 60s";
+  constexpr auto with_sampler =
+      "turn the program's own sampler on, a write of 8 bytes to its memory, undone at exit: --assist";
   const auto looks = model.goroutines().look_count();
   const std::string no_looks = reason_of(out, "snapshots", "too few looks at the goroutines");
   // One burst is a step, after which all was flat.
@@ -143,16 +162,11 @@ void add_checks(const model::Model& model, const Judgements& judgements, Analysi
   const HeapJudgement& heap = judgements.heap;
   const bool judged = heap.basis != GrowthBasis::none;
   const std::string no_heap = reason_of(out, "heap-counters", heap.why_not);
-  check(out, "heap-growth", judged, no_heap, longer);
-  const bool nobodys = judged && heap.sites_known && grows_for_nobody(heap);
-  const bool attributed = judged && heap.sites_known && !nobodys;
-  check(out, "call-site-growth", attributed,
-        nobodys ? fmt::format("the heap grows by {}/s, and which of the lines that allocate keeps it could not be told",
-                              format_bytes(heap.heap.rate.value))
-        : judged ? reason_of(out, "heap-profile", "nothing told which line allocates: no probes, no heap profile")
-                 : no_heap,
-        judged ? "turn the program's own sampler on, a write of 8 bytes to its memory, undone at exit: --assist"
-               : longer);
+  const std::string unsettled = why_unsettled(heap);
+  const std::string no_growth = judged ? unsettled : no_heap;
+  check(out, "heap-growth", no_growth.empty(), no_growth, longer);
+  const std::string no_line = no_growth.empty() ? why_unattributed(heap, out) : no_growth;
+  check(out, "call-site-growth", no_line.empty(), no_line, no_growth.empty() ? with_sampler : longer);
   // Traces of before know nothing of such a search.
   if (model.sources().contains("retention"))
     check(out, "retention", model.retention().looks() > 0,

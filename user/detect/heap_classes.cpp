@@ -11,7 +11,8 @@ namespace {
 constexpr std::size_t kEnoughSteps = 5;   // GCs, less one, for judging their steps
 constexpr double kLeastAllocations = 20;  // to say what survives
 constexpr double kNotableShare = 0.05;    // of the live heap: less, over so few GCs, is what any young heap settles by
-constexpr double kMostSurvive = 0.6;      // between each two GCs
+constexpr double kNotableBytes = 16 << 20;  // unless two intervals and more agree: no large heap settles by so much
+constexpr double kMostSurvive = 0.6;        // between each two GCs
 
 double seconds(std::uint64_t from_ns, std::uint64_t to_ns) {
   return to_ns > from_ns ? static_cast<double>(to_ns - from_ns) / 1e9 : 0;
@@ -55,6 +56,11 @@ bool allocates_steadily(const model::HeapTable& heap, std::size_t size_class, do
   return judged >= 2;
 }
 
+double notable_bytes(const std::vector<model::GcPoint>& points, const std::vector<std::uint32_t>& sizes) {
+  const double share = kNotableShare * live_bytes(points.back(), sizes);
+  return points.size() > 2 ? std::min(share, kNotableBytes) : share;
+}
+
 // Few GCs: what was allocated x what survives between them, where the allocations were steady. A single GC accuses
 // nobody: what a young process sets up for good survives it just as a leak does (seen: prometheus adding series).
 void judge_by_survival(const model::HeapTable& heap, const std::vector<std::uint32_t>& sizes, std::size_t size_class,
@@ -80,8 +86,7 @@ void judge_by_survival(const model::HeapTable& heap, const std::vector<std::uint
       least = std::min(least, some > kLeastAllocations ? stayed / some : 0);
     }
     value = kept * unit / std::max(1e-9, seconds(first.time_ns, last.time_ns));
-    if (least >= kMostSurvive && made > kLeastAllocations && steady &&
-        kept * unit > kNotableShare * live_bytes(last, sizes))
+    if (least >= kMostSurvive && made > kLeastAllocations && steady && kept * unit > notable_bytes(points, sizes))
       judged.growth.trend = Trend::growing;
     else if (kept > 0.1 * made)
       judged.growth.trend = Trend::unknown;
@@ -117,6 +122,20 @@ Growth judge_whole_heap(const std::vector<model::GcPoint>& points, const std::ve
     steps.push_back({seconds(points[i - 1].time_ns, points[i].time_ns),
                      live_bytes(points[i], sizes) - live_bytes(points[i - 1], sizes), 0});
   return judge_steps(merge_steps(steps, 20));
+}
+
+// Over so few GCs that no class can be judged: what the others of the live heap grew by, where that is much.
+double unsettled_bytes(const HeapJudgement& judgement, const std::vector<model::GcPoint>& points,
+                       const std::vector<std::uint32_t>& sizes) {
+  constexpr double kMuch = 0.01;  // of the live heap
+  constexpr double kLeast = 1 << 20;
+  double grown = live_bytes(points.back(), sizes) - live_bytes(points.front(), sizes);
+  for (std::size_t i = 0; i < kSizeClasses && i < sizes.size(); ++i) {
+    const double unit = i == 0 ? 1 : sizes[i];
+    if (judgement.classes[i].growth.trend == Trend::growing)
+      grown -= (points.back().live[i] - points.front().live[i]) * unit;
+  }
+  return grown > std::max(kLeast, kMuch * live_bytes(points.back(), sizes)) ? grown : 0;
 }
 
 // Less than what tells a leak from noise where collections are seen.
@@ -185,6 +204,8 @@ void judge_classes(const model::Model& model, HeapJudgement& judgement) {
   }
   judgement.basis = heap.points().size() > kEnoughSteps ? GrowthBasis::gc_steps : GrowthBasis::survival;
   judgement.heap = judge_whole_heap(heap.points(), sizes);
+  if (judgement.basis == GrowthBasis::survival && heap.points().size() > 1)
+    judgement.unsettled_bytes = unsettled_bytes(judgement, heap.points(), sizes);
   if (heap.points().size() > 1) return;
   judgement.basis = GrowthBasis::none;
   judgement.why_not = "only one garbage collection was completed while we looked";

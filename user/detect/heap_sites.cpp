@@ -271,6 +271,14 @@ bool lets_go_later(const SiteGrowth& site, const LiveEstimate& live) {
   return at_most < 0.5 * static_cast<double>(site.survived) / static_cast<double>(site.judged);
 }
 
+// What became of its allocations could not be told: one of its size classes may grow.
+bool allocates_in_doubt(const HeapJudgement& judgement, const model::AllocationSite& source) {
+  return judgement.unsettled_bytes > 0 &&
+         std::any_of(source.samples.begin(), source.samples.end(), [&](const auto& sampled) {
+           return sampled.first < kSizeClasses && judgement.classes[sampled.first].growth.trend == Trend::unknown;
+         });
+}
+
 void fill_site(const model::Model& model, const HeapJudgement& judgement, const Gathered* gathered,
                const Sharing& sharing, SiteGrowth& site) {
   const auto& heap = model.heap();
@@ -286,7 +294,8 @@ void fill_site(const model::Model& model, const HeapJudgement& judgement, const 
     out.alloc_objects = whole(live.alloc_objects);
   }
   if (gathered == nullptr) {
-    out.trend = judgement.basis == GrowthBasis::none ? Trend::unknown : Trend::flat;
+    const bool open = judgement.basis == GrowthBasis::none || allocates_in_doubt(judgement, source);
+    out.trend = open ? Trend::unknown : Trend::flat;
     out.verdict = out.trend == Trend::flat ? Verdict::healthy : Verdict::unknown;
     return;
   }

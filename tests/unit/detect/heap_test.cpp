@@ -94,6 +94,36 @@ TEST_CASE("a quiet heap: two collections, everything survives") {
   CHECK(sites[0]->growth_bytes->value == Approx(1000 * 1024).epsilon(0.1));
 }
 
+TEST_CASE("few collections and half of what is allocated stays: nobody is accused, and it is said that this is open") {
+  for (const int stays : {50, 0}) {
+    Scenario s(5);
+    const StackId keep = s.stack({s.location("main.mixed", 3)});
+    for (int i = 0; i < 100; ++i) {
+      if (i % 30 == 29) {
+        s.collect();
+        s.fates({});
+      }
+      s.send_counters();
+      s.pass(0.1);
+      s.allocate(kClass, 100);
+      s.free(kClass, 100 - stays);
+      s.sample(keep, kClass, 8);
+    }
+    s.send_counters();
+    const auto analysis = analyze(s.model);
+    CHECK(growing(analysis).empty());
+    const auto& missing = analysis.summary.not_checked;
+    const auto open = std::ranges::find(missing, "heap-growth", &NotChecked::check);
+    CHECK((open != missing.end()) == (stays > 0));
+    if (open != missing.end()) CHECK(open->reason.find("too few to tell a leak") != std::string::npos);
+    const auto site = std::ranges::find_if(analysis.call_sites, [](const CallSite& one) {
+      return !one.stack.empty() && one.stack.front().function == "main.mixed";
+    });
+    REQUIRE(site != analysis.call_sites.end());
+    CHECK(site->trend == (stays > 0 ? Trend::unknown : Trend::flat));
+  }
+}
+
 TEST_CASE("a start-up burst that one collection sees alive is no leak") {
   Scenario s(5);
   const StackId init = s.stack({s.location("main.setUp", 3)});
