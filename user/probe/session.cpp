@@ -152,7 +152,7 @@ void Session::start() {
 // The place behind allocLarge is single-stepped, some ten times dearer than its entry. By their mean rate so far; what
 // is not known is taken for few, since the governor sees what it costs.
 bool Session::large_are_few() const {
-  constexpr double kFew = 200;  // a second
+  constexpr double kFew = 400;  // a second
   const std::uint64_t now_ns = clock_ns();
   const std::uint64_t started_ns = program_.target().started_ns();
   if (!last_heap_ || !last_heap_->by_class || started_ns == 0 || now_ns <= started_ns) return true;
