@@ -19,11 +19,15 @@ struct ProveArguments {
   ReportArguments report;
   std::string max_pause = "250ms";
   std::string record;
+  std::string snapshot;
+  std::string file;
+  std::string exe;
   bool dry_run = false;
   void declare(CLI::App& app);
 };
 
 void ProveArguments::declare(CLI::App& app) {
+  app.add_option("FILE", file, "Snapshot made by --snapshot, or core (gcore, a crash): what is in it is judged");
   target.declare(app);
   app.add_option("--max-pause", max_pause,
                  "Longest time that the process may stand still; it is not stopped for longer")
@@ -32,6 +36,10 @@ void ProveArguments::declare(CLI::App& app) {
   app.add_flag("--dry-run", dry_run, "Say how long it would stand still, and do not stop it");
   app.add_option("--record", record, "Keep what was found out in FILE (it holds nothing of the process's memory)")
       ->type_name("FILE");
+  app.add_option("--snapshot", snapshot,
+                 "Keep what was copied of the process in FILE, to be judged again later; it holds the process's memory")
+      ->type_name("FILE");
+  app.add_option("--exe", exe, "The executable that a core is of, if it is not where the core says")->type_name("FILE");
   report.declare(app);
 }
 
@@ -43,8 +51,30 @@ Result<session::ProveOptions> understand(const ProveArguments& arguments) {
   options.max_pause_ns = *pause;
   if (arguments.record == "-") return Error{ErrorKind::usage, "--record: stdout is for the report; name a file"};
   options.record_path = arguments.record;
+  if (arguments.snapshot == "-") return Error{ErrorKind::usage, "--snapshot: stdout is for the report; name a file"};
+  if (arguments.dry_run && !arguments.snapshot.empty())
+    return Error{ErrorKind::usage, "--snapshot: --dry-run copies nothing; leave one of them out"};
+  options.snapshot_path = arguments.snapshot;
   options.replace = arguments.report.force;
   return options;
+}
+
+// What only a process that is there can be asked for.
+Status check_file(const ProveArguments& arguments) {
+  const auto senseless = [](std::string_view option) {
+    return Error{ErrorKind::usage, fmt::format("{} is for a process that runs; leave it out, or FILE", option)};
+  };
+  if (!arguments.target.pid.empty()) return senseless("-p");
+  if (!arguments.target.name.empty()) return senseless("--name");
+  if (!arguments.snapshot.empty()) return senseless("--snapshot");
+  if (arguments.dry_run) return senseless("--dry-run");
+  return success();
+}
+
+// What was written may not go where the report may.
+void tell_kept(const session::ProveOptions& options, std::uint64_t bytes) {
+  say(fmt::format("wrote {} ({}): it holds the memory of pid {}, secrets included; only you can read it",
+                  options.snapshot_path, format_bytes(static_cast<double>(bytes)), options.pid));
 }
 
 std::string forecast_text(const session::ProveOptions& options, const session::PauseForecast& forecast) {
@@ -69,6 +99,29 @@ int write_report(Output& output, const std::string& text, int code) {
 
 }  // namespace
 
+namespace {
+
+Result<detect::Analysis> analysis_of_file(const ProveArguments& prove, const session::ProveOptions& options) {
+  const session::ProveFileOptions file{.path = prove.file,
+                                       .executable = prove.exe,
+                                       .stuck_after_ns = options.stuck_after_ns,
+                                       .record_path = options.record_path,
+                                       .replace = options.replace};
+  return session::run_prove_file(file, [](const std::string& text) { warn(text); });
+}
+
+// `code`: what a snapshot that could not be kept makes of success.
+Result<detect::Analysis> analysis_of_process(const session::ProveOptions& options, int& code) {
+  const auto kept = [&](const Result<std::uint64_t>& bytes) {
+    if (bytes) return tell_kept(options, *bytes);
+    code = fail(bytes.error());
+  };
+  return session::run_prove(
+      options, [](const std::string& text) { warn(text); }, kept);
+}
+
+}  // namespace
+
 int run_prove(const Arguments& arguments) {
   CLI::App app("Stops a Go program for a moment and proves from its memory which goroutines can never run again.",
                "gotrace-leak prove");
@@ -79,21 +132,29 @@ int run_prove(const Arguments& arguments) {
   if (!options) return fail(options.error());
   const auto choice = understand(prove.report);
   if (!choice) return fail(choice.error());
-  const auto pid = choose_target(prove.target);
-  if (!pid) return fail(pid.error());
-  options->pid = *pid;
+  const bool of_file = !prove.file.empty();
+  if (of_file) {
+    if (auto sound = check_file(prove); !sound) return fail(sound.error());
+  } else if (!prove.exe.empty()) {
+    return fail({ErrorKind::usage, "--exe is for a core; name that as FILE"});
+  } else {
+    const auto pid = choose_target(prove.target);
+    if (!pid) return fail(pid.error());
+    options->pid = *pid;
+  }
   auto output = Output::open(prove.report.output, prove.report.force);
   if (!output) return fail(output.error());
   if (prove.dry_run) {
     const auto forecast = session::predict_pause(*options);
     return forecast ? write_report(*output, forecast_text(*options, *forecast), kDone) : fail(forecast.error());
   }
-  const auto analysis = session::run_prove(*options, [](const std::string& text) { warn(text); });
+  int kept = kDone;
+  const auto analysis = of_file ? analysis_of_file(prove, *options) : analysis_of_process(*options, kept);
   if (!analysis) return fail(analysis.error());
   const auto report = report_options(output->is_stdout() && stdout_is_terminal(), choice->width, prove.report.all);
   const int code = write_report(*output, choice->format->render(*analysis, report), judge(*analysis, choice->fail_on));
   if (!prove.record.empty()) say("wrote " + prove.record);
-  return code;
+  return code == kDone ? kept : code;
 }
 
 }  // namespace gotrace::cli

@@ -124,10 +124,12 @@ bool outside_is_seen(const model::Model& model) {
 
 // One moment shows no growth, and a snapshot is no look at what goes on.
 void add_proof_checks(const Proof& proof, Analysis& out) {
+  const std::string of_file = reason_of(out, "process", "");
   check(out, "goroutine-proof", proof.off.empty(), proof.off, "");
   for (const char* name : {"goroutine-growth", "heap-growth", "call-site-growth", "outside-heap"})
     check(out, name, false, "one moment shows no growth",
-          fmt::format("gotrace-leak -p {}", out.target ? out.target->pid : 0));
+          of_file.empty() ? fmt::format("gotrace-leak -p {}", out.target ? out.target->pid : 0) : "");
+  if (!of_file.empty()) check(out, "proof-recheck", false, of_file, "");
 }
 
 // Empty: it is settled.

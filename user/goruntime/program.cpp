@@ -59,6 +59,10 @@ bool fits(const process::Target& target, const process::ElfImage& image, std::ui
 }
 
 Result<std::uint64_t> find_load_bias(const process::Target& target, const process::ElfImage& image) {
+  if (const auto* known = target.post_mortem()) {
+    if (fits(target, image, known->load_bias)) return known->load_bias;
+    return failure("its memory is not that of this executable");
+  }
   for (const auto& bias : {bias_by_entry(target, image), bias_by_mapping(target, image)}) {
     if (bias && fits(target, image, *bias)) return *bias;
   }

@@ -63,9 +63,15 @@ std::vector<std::uint32_t> size_classes(const Program& program) {
 
 void add_identity(const process::Target& target, TargetInfo& info) {
   info.pid = target.pid();
-  info.ns_pid = namespace_pid(file_text(fmt::format("/proc/{}/status", target.pid())), target.pid());
-  info.host = host_name();
-  info.cgroup = cgroup_path_of(file_text(fmt::format("/proc/{}/cgroup", target.pid())));
+  if (const auto* known = target.post_mortem()) {
+    info.ns_pid = known->ns_pid;
+    info.host = known->host;
+    info.cgroup = known->cgroup;
+  } else {
+    info.ns_pid = namespace_pid(file_text(fmt::format("/proc/{}/status", target.pid())), target.pid());
+    info.host = host_name();
+    info.cgroup = cgroup_path_of(file_text(fmt::format("/proc/{}/cgroup", target.pid())));
+  }
   info.container_id = container_id_of(info.cgroup);
   info.exe = target.exe();
   info.exe_deleted = target.exe_deleted();

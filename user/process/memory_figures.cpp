@@ -72,6 +72,7 @@ std::optional<MemoryFigures> read_memory_figures_below(const std::string& root, 
 }
 
 std::optional<MemoryFigures> read_memory_figures(const Target& target, std::uint64_t now_ns) {
+  if (target.post_mortem() != nullptr) return std::nullopt;  // another process may have its number now
   auto figures = read_memory_figures_below("", target.pid(), now_ns);
   return target.alive() ? figures : std::nullopt;
 }

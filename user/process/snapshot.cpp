@@ -221,6 +221,18 @@ const Snapshot::Piece* Snapshot::piece_at(Address address) const {
   return address < piece.end ? &piece : nullptr;
 }
 
+bool Snapshot::put(Address address, Bytes bytes) {
+  while (!bytes.empty()) {
+    const Piece* piece = piece_at(address);
+    if (piece == nullptr) return false;
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), piece->end - address));
+    std::memcpy(piece->data + (address - piece->begin), bytes.data(), size);
+    bytes = bytes.subspan(size);
+    address += size;
+  }
+  return true;
+}
+
 bool Snapshot::read(Address address, std::span<std::byte> into) {
   while (!into.empty()) {
     const Piece* piece = piece_at(address);

@@ -52,6 +52,9 @@ class Snapshot final : public RemoteMemory {
   [[nodiscard]] Progress copy(pid_t pid, std::span<const MemoryRange> ranges, unsigned threads,
                               std::uint64_t deadline_ns);
 
+  // Puts bytes that were read elsewhere into ranges that were added. False: not all of them lie in these.
+  [[nodiscard]] bool put(Address address, Bytes bytes);
+
   // Where else to read what was not copied; may be nullptr. Must outlive this.
   void fall_back_to(RemoteMemory* memory) { fallback_ = memory; }
   [[nodiscard]] bool read(Address address, std::span<std::byte> into) override;

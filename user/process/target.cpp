@@ -195,6 +195,17 @@ Result<Target> Target::open(pid_t pid) {
   return target;
 }
 
+Target Target::of_file(PostMortem facts, UniqueFd exe, std::unique_ptr<RemoteMemory> memory) {
+  Target target;
+  target.pid_ = facts.pid;
+  target.exe_ = facts.exe;
+  target.exe_deleted_ = facts.exe_deleted;
+  target.exe_fd_ = std::move(exe);
+  target.memory_ = std::move(memory);
+  target.post_mortem_ = std::move(facts);
+  return target;
+}
+
 Result<Target> Target::seen_through(std::unique_ptr<RemoteMemory> memory) const {
   Target target;
   target.pid_ = pid_;
@@ -211,17 +222,20 @@ Result<Target> Target::seen_through(std::unique_ptr<RemoteMemory> memory) const 
 }
 
 std::uint64_t Target::started_ns() const {
+  if (post_mortem_) return post_mortem_->started_ns;
   const std::uint64_t now = clock_ns(CLOCK_MONOTONIC);
   const std::uint64_t age = age_ns(start_ticks_);
   return now > age ? now - age : 0;  // 0: it started before the clock did, as after a suspend
 }
 
 std::int64_t Target::started_wall_ns() const {
+  if (post_mortem_) return post_mortem_->started_wall_ns;
   return static_cast<std::int64_t>(clock_ns(CLOCK_REALTIME)) - static_cast<std::int64_t>(age_ns(start_ticks_));
 }
 
 // A pidfd survives an exec; the executable's identity tells that, and where its stack begins if it is the same file.
 bool Target::alive() const {
+  if (post_mortem_) return false;
   pollfd ended{pidfd_.get(), POLLIN, 0};
   if (::poll(&ended, 1, 0) != 0) return false;
   struct stat mine {};
@@ -235,6 +249,7 @@ bool Target::alive() const {
 }
 
 Result<std::vector<Mapping>> Target::mappings() const {
+  if (post_mortem_) return failure(fmt::format("pid {}: its mappings are not known any more", pid_));
   const std::string path = proc_path(pid_, "maps");
   std::ifstream in(path);
   if (!in) return failure(fmt::format("pid {}: cannot read {}: {}", pid_, path, std::strerror(errno)));

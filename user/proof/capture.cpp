@@ -13,6 +13,7 @@
 #include "goruntime/heap_spans.h"
 #include "goruntime/program_view.h"
 #include "process/proc_text.h"
+#include "proof/captured_heap.h"
 
 namespace gotrace::proof {
 namespace {
@@ -75,15 +76,6 @@ Result<Foreign> find_foreign(const goruntime::Program& program) {
   foreign.to_copy.insert(foreign.to_copy.end(), foreign.of_files.begin(), foreign.of_files.end());
   foreign.to_copy = process::merged(std::move(foreign.to_copy));
   return foreign;
-}
-
-bool to_copy(const SpanView& span) { return span.manual() || (span.in_use() && !span.noscan()); }
-
-std::vector<MemoryRange> ranges_of(const std::vector<SpanView>& spans) {
-  std::vector<MemoryRange> ranges;
-  for (const SpanView& span : spans)
-    if (to_copy(span)) ranges.push_back({span.base, span.base + span.pages * goruntime::kHeapPage});
-  return process::merged(std::move(ranges));
 }
 
 std::uint64_t total(const std::vector<MemoryRange>& ranges) {
@@ -154,7 +146,6 @@ class Capturing {
   [[nodiscard]] Status copy_all(Captured& into, process::StoppedTarget& stopped);
   [[nodiscard]] Status copy_foreign(Captured& into);
   [[nodiscard]] Status copy_heap(Captured& into);
-  [[nodiscard]] Status find_spans(Captured& into) const;
   [[nodiscard]] Status copy(Captured& into, const std::vector<MemoryRange>& ranges);
   [[nodiscard]] Error late(const Captured& into) const;
 
@@ -235,24 +226,6 @@ Status Capturing::copy_foreign(Captured& into) {
   // Pages behind a file's end can be read by nobody.
   into.unreadable = difference(into.unreadable, foreign->of_files);
   return copied;
-}
-
-Status Capturing::find_spans(Captured& into) const {
-  const auto addresses = goruntime::read_span_addresses(*into.program);
-  const auto& layout = program_.layout();
-  const auto heap = program_.global("mheap_");
-  const auto sweepgen =
-      heap ? into.snapshot->bytes(*heap + layout.mheap.sweepgen.offset, sizeof(std::uint32_t)) : std::nullopt;
-  if (!addresses || layout.mspan.size == 0 || !sweepgen)
-    return failure(about(program_) + "the spans of its heap can't be read");
-  into.heap_sweepgen = load_or_zero<std::uint32_t>(*sweepgen, 0);
-  for (const Address address : *addresses) {
-    const auto bytes = into.snapshot->bytes(address, layout.mspan.size);
-    if (!bytes) return failure(about(program_) + "the list of its heap's spans leads to none");
-    const SpanView span = goruntime::decode_span(layout, *bytes);
-    if (span.in_use() || span.manual()) into.spans.push_back(span);
-  }
-  return success();
 }
 
 Status Capturing::copy_heap(Captured& into) {

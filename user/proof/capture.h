@@ -34,6 +34,8 @@ struct Captured {
   std::uint64_t stopped_ns = 0;  // CLOCK_MONOTONIC: when it stood still, and when it went on
   std::uint64_t resumed_ns = 0;
   std::uint64_t pause_ns = 0;
+  std::int64_t wall_ns = 0;  // CLOCK_REALTIME when it went on, of a file
+  std::string incomplete;    // of a file: what is missing, so that nothing can be proved; empty: nothing is
   PausePrediction prediction;
   std::uint64_t copied_bytes = 0;
   std::vector<process::StoppedThread> threads;
@@ -42,7 +44,8 @@ struct Captured {
   bool foreign_complete = true;                  // false: some of it was too large to look at
   std::vector<goruntime::SpanView> spans;        // in use, and manual ones
   std::uint32_t heap_sweepgen = 0;
-  // Declared in this order: the view reads the target, which owns the snapshot.
+  // Declared in this order: the view reads the target, which owns the snapshot, which falls back to what lies beyond.
+  std::unique_ptr<process::RemoteMemory> beyond;  // of a file; null: the process itself
   process::Snapshot* snapshot = nullptr;
   std::unique_ptr<process::Target> target;
   std::unique_ptr<goruntime::Program> program;

@@ -72,6 +72,10 @@ Verdicts Prover::run() {
   count_heap(verdicts);
   verdicts.off = why_unprovable(*captured_.program);
   if (!verdicts.off.empty()) return verdicts;
+  if (!captured_.incomplete.empty()) {
+    verdicts.off = captured_.incomplete;
+    return verdicts;
+  }
   if (!graph_.complete()) verdicts.off = "a part of the heap was not copied";
   auto goroutines = Goroutines::read(captured_, graph_);
   if (verdicts.off.empty() && !goroutines) verdicts.off = goroutines.error().text;

@@ -94,7 +94,7 @@ struct TargetInfo {
 };
 
 enum class SourceStatus : std::uint8_t { on, off, failed };
-// A source of knowledge and whether it works; sent at the start and whenever it changes.
+// A source of knowledge and whether it works; sent at the start and at changes. "process" is off for a file of one.
 // Names: "snapshots", "stacks", "wait-objects", "heap-profile", "heap-counters", "memory", "object-fates", "probes".
 struct SourceState {
   std::uint64_t time_ns = 0;

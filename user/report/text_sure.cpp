@@ -55,16 +55,17 @@ std::string call_sites_text(const detect::Analysis& analysis) {
 std::string proof_text(const Proof& proof) {
   const auto time = [](std::uint64_t ns) { return format_duration(static_cast<double>(ns) / 1e9); };
   const auto size = [](std::uint64_t bytes) { return format_bytes(static_cast<double>(bytes)); };
-  if (proof.pause_ns == 0) return "It was not stopped.";
+  if (proof.copied_bytes == 0) return "It was not stopped.";
+  const std::string read = size(proof.copied_bytes) + (proof.pause_ns == 0 ? " were read from a core" : " were read");
+  const std::string how = proof.pause_ns == 0 ? read
+                                              : fmt::format("It stood still for {} ({} foreseen) while {}",
+                                                            time(proof.pause_ns), time(proof.predicted_ns), read);
   return fmt::format(
-      "It stood still for {} ({} foreseen) while {} were read: of {} of heap the {} that may hold pointers, stacks, "
-      "and "
-      "package variables. {} of {} goroutines wait where only another one can end it; what can still run leads to {} "
-      "in "
-      "{} objects. Marking took {}.",
-      time(proof.pause_ns), time(proof.predicted_ns), size(proof.copied_bytes), size(proof.heap_bytes),
-      size(proof.scannable_bytes), format_count(proof.candidates), format_count(proof.goroutines),
-      size(proof.marked_bytes), format_count(proof.marked_objects), time(proof.mark_ns));
+      "{}: of {} of heap the {} that may hold pointers, stacks, and package variables. {} of {} goroutines wait where "
+      "only another one can end it; what can still run leads to {} in {} objects. Marking took {}.",
+      how, size(proof.heap_bytes), size(proof.scannable_bytes), format_count(proof.candidates),
+      format_count(proof.goroutines), size(proof.marked_bytes), format_count(proof.marked_objects),
+      time(proof.mark_ns));
 }
 
 std::string probe_extent(const Page& page, const detect::ProbeSummary& probe) {

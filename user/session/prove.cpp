@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "goruntime/program.h"
 #include "goruntime/readers.h"
 #include "goruntime/symbolizer.h"
+#include "process/kept_pages.h"
 #include "process/memory_figures.h"
 #include "process/target.h"
 #include "process/target_lock.h"
@@ -21,8 +23,10 @@
 #include "proof/prover.h"
 #include "proof/reached_words.h"
 #include "proof/recheck.h"
+#include "proof/snapshot_file.h"
 #include "session/clock.h"
 #include "session/hub.h"
+#include "session/kept_capture.h"
 #include "session/session.h"
 
 namespace gotrace::session {
@@ -37,20 +41,28 @@ proof::CaptureLimits limits_of(const ProveOptions& options) {
   return {.max_pause_ns = options.max_pause_ns, .threads = std::min(processors, kMostCopiers)};
 }
 
-SessionStart session_start(const ProveOptions& options) {
+// `given`: null for a process that is there.
+SessionStart session_start(std::uint64_t stuck_after_ns, const proof::Captured* given) {
   SessionStart start;
   start.tool_version = GOTRACE_VERSION;
-  start.wall_ns = wall_ns();
-  start.time_ns = monotonic_ns();
-  start.stuck_after_ns = options.stuck_after_ns;
+  start.wall_ns = given ? given->wall_ns - static_cast<std::int64_t>(given->pause_ns) : wall_ns();
+  start.time_ns = given ? given->stopped_ns : monotonic_ns();
+  start.stuck_after_ns = stuck_after_ns;
   start.probes = "none";
   return start;
 }
 
+// Keeps what was captured of a program; may be empty.
+using Keep = std::function<void(const goruntime::Program&, const proof::Captured*,
+                                const std::vector<process::MemoryRange>& beyond)>;
+
 class ProveSession {
  public:
-  ProveSession(const ProveOptions& options, const process::Target& target, const goruntime::Program& program, Hub& hub)
-      : options_(options), target_(target), program_(program), hub_(hub), symbolizer_(program, hub) {}
+  ProveSession(const ProveOptions& options, const goruntime::Program& program, Hub& hub, Keep keep)
+      : options_(options), program_(program), hub_(hub), symbolizer_(program, hub), keep_(std::move(keep)) {}
+  // Of what was captured before.
+  ProveSession(const ProveOptions& options, const proof::Captured& given, Hub& hub)
+      : options_(options), program_(*given.program), hub_(hub), symbolizer_(program_, hub), given_(&given) {}
 
   [[nodiscard]] Result<detect::Analysis> run();
 
@@ -58,18 +70,23 @@ class ProveSession {
   void look_at_memory();
   void read_goroutines(const goruntime::Program& program, std::uint64_t now_ns);
   [[nodiscard]] Result<Proof> prove();
+  [[nodiscard]] Result<Proof> stop_and_prove();
+  [[nodiscard]] Proof judge(const proof::Captured& captured);
   void finish();
 
   const ProveOptions& options_;
-  const process::Target& target_;
   const goruntime::Program& program_;
   Hub& hub_;
   goruntime::Symbolizer symbolizer_;
+  Keep keep_;
+  const proof::Captured* given_ = nullptr;
 };
 
 void ProveSession::look_at_memory() {
-  goruntime::make_heap_counter_reader(program_, hub_)->look(monotonic_ns());
-  if (const auto figures = process::read_memory_figures(target_, monotonic_ns())) hub_.accept(*figures);
+  const std::uint64_t now_ns = given_ ? given_->stopped_ns : monotonic_ns();
+  goruntime::make_heap_counter_reader(program_, hub_)->look(now_ns);
+  if (given_) hub_.accept(process_was_not_asked(*given_));
+  if (const auto figures = process::read_memory_figures(program_.target(), now_ns)) hub_.accept(*figures);
 }
 
 void ProveSession::read_goroutines(const goruntime::Program& program, std::uint64_t now_ns) {
@@ -112,37 +129,52 @@ void withdraw(Proof& proof, std::uint64_t goid) {
 
 Result<Proof> ProveSession::prove() {
   if (auto why = proof::why_unprovable(program_); !why.empty()) {  // not stopped for nothing
+    if (keep_) keep_(program_, nullptr, {});
     Proof proof;
-    proof.time_ns = monotonic_ns();
+    proof.time_ns = given_ ? given_->resumed_ns : monotonic_ns();
     proof.off = std::move(why);
     read_goroutines(program_, proof.time_ns);
     return proof;
   }
+  return given_ ? judge(*given_) : stop_and_prove();
+}
+
+Result<Proof> ProveSession::stop_and_prove() {
   const auto captured = proof::capture(program_, limits_of(options_));
   if (!captured) return captured.error();
   ::setpriority(PRIO_PROCESS, 0, std::min(19, ::getpriority(PRIO_PROCESS, 0) + 10));  // the target goes first
-  read_goroutines(*captured->program, captured->resumed_ns);
+  if (!keep_) return judge(*captured);
+  process::KeptPages pages(program_.target().memory());
+  captured->snapshot->fall_back_to(&pages);
+  auto proof = judge(*captured);
+  keep_(program_, &*captured, pages.ranges());
+  return proof;
+}
+
+Proof ProveSession::judge(const proof::Captured& captured) {
+  read_goroutines(*captured.program, captured.resumed_ns);
   const std::uint64_t begin = monotonic_ns();
-  const proof::Verdicts verdicts = proof::prove(*captured);
-  auto proof = proof_of(*captured, verdicts);
+  const proof::Verdicts verdicts = proof::prove(captured);
+  auto proof = proof_of(captured, verdicts);
   proof.mark_ns = monotonic_ns() - begin;
   for (const proof::ReachedGroup& group : verdicts.reached)
-    proof.reached.push_back(proof::describe(*captured->program, symbolizer_, group));
-  if (const auto goid = proof::find_contradiction(program_, *captured, verdicts)) withdraw(proof, *goid);
+    proof.reached.push_back(proof::describe(*captured.program, symbolizer_, group));
+  if (given_) return proof;  // what has become of it since nobody knows
+  if (const auto goid = proof::find_contradiction(program_, captured, verdicts)) withdraw(proof, *goid);
   return proof;
 }
 
 void ProveSession::finish() {
   SessionEnd end;
-  end.time_ns = std::max(monotonic_ns(), hub_.model().latest_ns());
-  end.reason = target_.alive() ? EndReason::duration : EndReason::target_exited;
+  end.time_ns = std::max(given_ ? given_->resumed_ns : monotonic_ns(), hub_.model().latest_ns());
+  end.reason = given_ || program_.target().alive() ? EndReason::duration : EndReason::target_exited;
   end.own_cpu_ns = own_cpu_ns();
   end.own_peak_rss_bytes = own_peak_rss_bytes();
   hub_.accept(end);
 }
 
 Result<detect::Analysis> ProveSession::run() {
-  hub_.accept(session_start(options_));
+  hub_.accept(session_start(options_.stuck_after_ns, given_));
   hub_.accept(program_.target_info());
   hub_.release_warnings();
   look_at_memory();
@@ -151,6 +183,22 @@ Result<detect::Analysis> ProveSession::run() {
   hub_.accept(*proof);
   finish();
   return detect::analyze(hub_.model());
+}
+
+Result<std::unique_ptr<Hub>> open_hub(const ProveOptions& options,
+                                      const std::function<void(const std::string&)>& warn) {
+  std::unique_ptr<trace::Writer> writer;
+  if (!options.record_path.empty()) {
+    auto created = trace::Writer::create(options.record_path, options.replace);
+    if (!created) return created.error();
+    writer = std::move(*created);
+  }
+  return std::make_unique<Hub>(std::move(writer), warn);
+}
+
+Result<detect::Analysis> finished(Hub& hub, Result<detect::Analysis> analysis) {
+  if (const auto ended = hub.finish(); analysis && !ended) return ended.error();
+  return analysis;
 }
 
 struct Opened {
@@ -182,21 +230,39 @@ Result<PauseForecast> predict_pause(const ProveOptions& options) {
                        .unprovable = proof::why_unprovable(**program)};
 }
 
-Result<detect::Analysis> run_prove(const ProveOptions& options, const std::function<void(const std::string&)>& warn) {
+Result<detect::Analysis> run_prove(const ProveOptions& options, const std::function<void(const std::string&)>& warn,
+                                   const std::function<void(const Result<std::uint64_t>&)>& kept) {
   const auto opened = open_alone(options.pid);
   if (!opened) return opened.error();
   const auto program = goruntime::Program::open(opened->target);
   if (!program) return program.error();
-  std::unique_ptr<trace::Writer> writer;
-  if (!options.record_path.empty()) {
-    auto created = trace::Writer::create(options.record_path, options.replace);
+  auto hub = open_hub(options, warn);
+  if (!hub) return hub.error();
+  Keep keep;
+  std::optional<PendingFile> file;
+  if (!options.snapshot_path.empty()) {  // a name that is taken is known before it is stopped
+    auto created = PendingFile::create(options.snapshot_path, options.replace, "the snapshot");
     if (!created) return created.error();
-    writer = std::move(*created);
+    file.emplace(std::move(*created));
+    keep = [&](const goruntime::Program& of, const proof::Captured* captured, const auto& beyond) {
+      kept(keep_capture(*file, of, captured, beyond));
+      file.reset();
+    };
   }
-  Hub hub(std::move(writer), warn);
-  auto analysis = ProveSession(options, opened->target, **program, hub).run();
-  if (const auto finished = hub.finish(); analysis && !finished) return finished.error();
-  return analysis;
+  return finished(**hub, ProveSession(options, **program, **hub, std::move(keep)).run());
+}
+
+Result<detect::Analysis> run_prove_file(const ProveFileOptions& options,
+                                        const std::function<void(const std::string&)>& warn) {
+  const auto captured = open_capture(options);
+  if (!captured) return captured.error();
+  ProveOptions prove;
+  prove.stuck_after_ns = options.stuck_after_ns;
+  prove.record_path = options.record_path;
+  prove.replace = options.replace;
+  auto hub = open_hub(prove, warn);
+  if (!hub) return hub.error();
+  return finished(**hub, ProveSession(prove, *captured, **hub).run());
 }
 
 }  // namespace gotrace::session

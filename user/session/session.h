@@ -55,7 +55,8 @@ struct ProveOptions {
   pid_t pid = 0;
   std::uint64_t max_pause_ns = 250'000'000;
   std::uint64_t stuck_after_ns = 300'000'000'000;
-  std::string record_path;  // empty: no trace kept
+  std::string record_path;    // empty: no trace kept
+  std::string snapshot_path;  // empty: what was copied is not kept
   bool replace = false;
 };
 
@@ -70,9 +71,22 @@ struct PauseForecast {
 [[nodiscard]] Result<PauseForecast> predict_pause(const ProveOptions& options);
 
 // Stops the target for a moment, and proves which of its goroutines can never run again. An Error when it could not be
-// looked at, or would have stood still for longer than it may. `warn`: one line, without prefix.
+// looked at, or would have stood still for longer than it may. `warn`: one line, without prefix. `kept` is told the
+// size of the snapshot, or why there is none: the proof stands all the same.
 [[nodiscard]] Result<detect::Analysis> run_prove(const ProveOptions& options,
-                                                 const std::function<void(const std::string&)>& warn);
+                                                 const std::function<void(const std::string&)>& warn,
+                                                 const std::function<void(const Result<std::uint64_t>&)>& kept);
+
+struct ProveFileOptions {
+  std::string path;        // of a snapshot, or a core
+  std::string executable;  // of the core, where it is now; empty: where the core says
+  std::uint64_t stuck_after_ns = 300'000'000'000;
+  std::string record_path;  // empty: no trace kept
+  bool replace = false;
+};
+// The same of a process's memory that was kept. An Error when the file can't be read, or is damaged.
+[[nodiscard]] Result<detect::Analysis> run_prove_file(const ProveFileOptions& options,
+                                                      const std::function<void(const std::string&)>& warn);
 
 struct Replay {
   detect::Analysis analysis;

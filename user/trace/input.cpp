@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "trace/output.h"
+#include "base/private_file.h"
 
 namespace gotrace::trace {
 namespace {

@@ -7,12 +7,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
-#include <cstdlib>
-#include <optional>
-#include <system_error>
 
+#include "base/private_file.h"
 #include "base/units.h"
 
 namespace gotrace::trace {
@@ -22,24 +19,11 @@ Error creation_error(const std::string& path, int code) {
   return failure(fmt::format("{}: can't create the trace: {}", path, system_text(code)));
 }
 
-// Nothing but an ordinary file is ever replaced, and nothing is reached through a link.
-Error occupied(const std::string& path, mode_t mode, bool replace) {
-  if (S_ISLNK(mode)) return failure(fmt::format("{}: is a symbolic link; name the file itself", path));
-  if (S_ISDIR(mode)) return failure(fmt::format("{}: is a directory; name a file in it", path));
-  if (!S_ISREG(mode)) return failure(fmt::format("{}: is not an ordinary file; use -o - to write to stdout", path));
-  if (!replace) return failure(fmt::format("{} exists; use --force to replace it", path));
-  return creation_error(path, EEXIST);
-}
-
-UniqueFd open_new(const std::string& path) {
-  return UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
-}
-
 // A new file takes the place of the old one at once, not at the end: a recorder that is killed leaves what it wrote
 // under the name that was asked for.
 Result<UniqueFd> open_in_place_of(const std::string& path) {
   const std::string temporary = fmt::format("{}.{}.new", path, ::getpid());
-  UniqueFd fd = open_new(temporary);
+  UniqueFd fd = create_private(temporary);
   if (!fd) return creation_error(temporary, errno);
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
     const int code = errno;
@@ -50,32 +34,13 @@ Result<UniqueFd> open_in_place_of(const std::string& path) {
 }
 
 Result<UniqueFd> open_file(const std::string& path, bool replace) {
-  UniqueFd fd = open_new(path);
+  UniqueFd fd = create_private(path);
   if (fd) return fd;
   const int code = errno;
   struct stat there {};
   if ((code != EEXIST && code != ELOOP) || ::lstat(path.c_str(), &there) != 0) return creation_error(path, code);
   if (!replace || !S_ISREG(there.st_mode)) return occupied(path, there.st_mode, replace);
   return open_in_place_of(path);
-}
-
-std::optional<std::uint32_t> id_from_environment(const char* name) {
-  const char* text = std::getenv(name);
-  if (text == nullptr) return std::nullopt;
-  const std::string_view digits = text;
-  std::uint32_t id = 0;
-  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), id);
-  if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size()) return std::nullopt;
-  return id;
-}
-
-// Under sudo the file belongs to who asked for it. Where that can't be done (some network file systems) it stays
-// root's: no reason to record nothing.
-void give_to_sudo_user(int fd) {
-  const auto uid = id_from_environment("SUDO_UID");
-  const auto gid = id_from_environment("SUDO_GID");
-  if (::geteuid() != 0 || !uid || !gid) return;
-  [[maybe_unused]] const int ignored = ::fchown(fd, *uid, *gid);
 }
 
 // Writes once; waits where a non-blocking stdout is full. The number of bytes, or -1 with errno.
@@ -91,12 +56,6 @@ ssize_t write_some(int fd, std::string_view bytes) {
 }
 
 }  // namespace
-
-std::string system_text(int code) {
-  std::string text = std::generic_category().message(code);
-  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] - 'A' + 'a');
-  return text;
-}
 
 Result<Output> Output::create(const std::string& path, bool replace) {
   if (path == "-") {

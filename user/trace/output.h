@@ -33,7 +33,4 @@ class Output {
   std::uint64_t written_ = 0;
 };
 
-// "no space left on device": the system's words for an errno, as they go into a sentence.
-[[nodiscard]] std::string system_text(int code);
-
 }  // namespace gotrace::trace

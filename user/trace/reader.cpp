@@ -5,11 +5,11 @@
 #include <memory>
 #include <vector>
 
+#include "base/private_file.h"
 #include "base/units.h"
 #include "trace/decoder.h"
 #include "trace/format.h"
 #include "trace/input.h"
-#include "trace/output.h"
 #include "trace/trace.h"
 
 namespace gotrace::trace {

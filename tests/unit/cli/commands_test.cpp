@@ -89,7 +89,7 @@ TEST_CASE("the man page and --help name the same options and commands") {
 }
 
 TEST_CASE("what is not in this build is no command and no option") {
-  for (const char* word : {"diff", "--threads", "--snapshot"}) {
+  for (const char* word : {"diff", "--threads"}) {
     INFO(word);
     CHECK(run_tool({word, "-p", "1"}) == kUsage);
     // As a word of its own: "proved" is a verdict that --fail-on knows.
