@@ -56,13 +56,15 @@ std::string proof_text(const Proof& proof) {
   const auto time = [](std::uint64_t ns) { return format_duration(static_cast<double>(ns) / 1e9); };
   const auto size = [](std::uint64_t bytes) { return format_bytes(static_cast<double>(bytes)); };
   if (proof.pause_ns == 0) return "It was not stopped.";
+  // All that may hold pointers is needed: what was not read then was copied before.
+  const std::string rest = proof.copied_bytes < proof.scannable_bytes ? ", the rest was copied while it ran" : "";
   return fmt::format(
-      "It stood still for {} ({} foreseen) while {} were read: of {} of heap the {} that may hold pointers, stacks, "
+      "It stood still for {} ({} foreseen) while {} were read{}: of {} of heap the {} that may hold pointers, stacks, "
       "and "
       "package variables. {} of {} goroutines wait where only another one can end it; what can still run leads to {} "
       "in "
       "{} objects. Marking took {}.",
-      time(proof.pause_ns), time(proof.predicted_ns), size(proof.copied_bytes), size(proof.heap_bytes),
+      time(proof.pause_ns), time(proof.predicted_ns), size(proof.copied_bytes), rest, size(proof.heap_bytes),
       size(proof.scannable_bytes), format_count(proof.candidates), format_count(proof.goroutines),
       size(proof.marked_bytes), format_count(proof.marked_objects), time(proof.mark_ns));
 }
