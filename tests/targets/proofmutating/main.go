@@ -12,10 +12,9 @@ import (
 
 const (
 	leaked  = 40
-	waiting = 100           // for each writer
-	writers = 2             //
+	waiting = 100
 	still   = 24 << 20 / 64 // slots that are not written to
-	moving  = 2 << 20 / 64  // and slots that are, for each writer
+	moving  = 4 << 20 / 64  // and slots that are
 )
 
 type slot struct { // 64 bytes
@@ -46,7 +45,7 @@ func okMoved(slots []slot) {
 	}
 }
 
-// Moves all channels to other slots, a few at a time, as fast as it can.
+// Moves all channels to other slots, one at a time, as fast as it can.
 func move(slots []slot) {
 	for at, x := 0, uint32(1); ; at = (at + 1) % len(slots) {
 		x ^= x << 13
@@ -70,7 +69,7 @@ func giveBack() {
 		kept[0].next = block[512]
 		block = nil
 		debug.FreeOSMemory()
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(300 * time.Millisecond)
 	}
 }
 
@@ -87,11 +86,9 @@ func main() {
 		done <- true
 	}()
 	<-done
-	for i := 0; i < writers; i++ {
-		slots := make([]slot, moving)
-		okMoved(slots)
-		go move(slots)
-	}
+	slots := make([]slot, moving)
+	okMoved(slots)
+	go move(slots)
 	go giveBack()
 	time.AfterFunc(time.Second, func() { fmt.Println("READY") })
 	select {}
