@@ -45,7 +45,7 @@ def proved(report):
 def proofs(sent):
     """The same for proofs: of a program whose heap is written to all the time."""
     exact = sent["exact"][0].split()
-    yield "every page of the image is exact (pages, differing: %s)" % exact[:2], \
+    yield "every page of the image is exact (pages, differing: %s; %s)" % (exact[:2], sent.get("differs")), \
         exact[0].isdigit() and int(exact[0]) > 5000 and exact[1] == "0"
     before, stopped = (int(number) for number in exact[2:4])
     yield "%.1f MiB copied while it ran, %.1f read again while it stood still, %.1f MiB compared" \

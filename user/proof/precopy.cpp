@@ -105,7 +105,7 @@ Status PreCopy::clear() {
                     format_duration(seconds(foreseen) * 2)));
   const auto took = process::clear_soft_dirty(program_.target());
   if (!took) return took.error();
-  clear_ns_ = *took;
+  clear_ns_ += *took;
   return success();
 }
 
@@ -142,6 +142,17 @@ Status PreCopy::copy_running(const std::vector<MemoryRange>& ranges) {
 
 Result<PausePrediction> PreCopy::copy_running() {
   structures_ = find_wait_structures(program_);
+  auto prediction = try_to_copy();
+  // A mapping that has grown counts as written to as a whole (mm/mmap.c, mmap_region), and so a heap that has. Go's
+  // grows by 4 MiB or more at a time (runtime/mheap.go, grow), so that the next attempt likely finds it at rest.
+  if (prediction && prediction->to_copy_bytes > prediction->all_bytes / 2) prediction = try_to_copy();
+  return prediction;
+}
+
+Result<PausePrediction> PreCopy::try_to_copy() {
+  captured_.program.reset();  // which refers to the rest
+  captured_ = {};
+  words_ = {};
   if (auto cleared = clear(); !cleared) return cleared.error();
   auto foreign = find_foreign(program_);
   if (!foreign) return foreign.error();

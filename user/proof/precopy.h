@@ -25,6 +25,7 @@ class PreCopy {
   [[nodiscard]] Result<Captured> copy_rest();
 
  private:
+  [[nodiscard]] Result<PausePrediction> try_to_copy();
   [[nodiscard]] std::uint64_t foresee_clearing() const;
   [[nodiscard]] Status clear();
   [[nodiscard]] Status set_up(Foreign foreign, const std::vector<process::MemoryRange>& heap);
@@ -44,7 +45,7 @@ class PreCopy {
   const CaptureLimits& limits_;
   std::mt19937_64 random_{std::random_device{}()};
   std::vector<process::MemoryRange> structures_;  // that a proof is made of
-  std::uint64_t clear_ns_ = 0;
+  std::uint64_t clear_ns_ = 0;                    // of all attempts
   Foreign foreign_;
   process::PageWords words_;             // from before the pages were copied
   std::uint64_t structures_budget_ = 0;  // bytes of them that are compared
