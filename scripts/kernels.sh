@@ -1,5 +1,5 @@
 #!/bin/bash
-# Boots Debian's kernels under qemu with the static gotrace-leak and a leaking Go program, and checks what is found.
+# Boots Debian's kernels under qemu with the static gotrace-leak and leaking Go programs, and checks what is found and proved.
 #
 #   kernels.sh [VERSION...]    default: every kernel that toolchains.sh knows
 # Ends with `N passed, N failed`.
@@ -11,7 +11,7 @@ readonly tool=$root/build/static/user/gotrace-leak
 work=
 trap '[[ -z $work ]] || rm -rf "$work"' EXIT
 
-# One file system for all kernels: busybox, the tool, the target.
+# One file system for all kernels: busybox, the tool, the targets.
 make_initramfs() {
   local tree=$work/tree
   mkdir -p "$tree/bin"
@@ -19,6 +19,9 @@ make_initramfs() {
   install -m 755 "$tool" "$tree/bin/gotrace-leak"
   strip "$tree/bin/gotrace-leak"
   go_build "$go_version" "$root/tests/targets/leakchan" "$tree/bin/leakchan" -ldflags='-s -w'
+  go_build "$go_version" "$root/tests/targets/proofmutating" "$tree/bin/proofmutating" -ldflags='-s -w'
+  install -m 755 "$root/build/static/tests/kernels/kernel_precopy" "$tree/bin/precopy"
+  strip "$tree/bin/precopy"
   install -m 755 "$root/tests/kernels/init" "$tree/init"
   (cd "$tree" && find . | cpio --quiet -o -H newc | gzip -1) >"$work/initramfs.gz"
 }
@@ -37,7 +40,7 @@ main() {
     mapfile -t versions < <(find "$kernels" -mindepth 2 -maxdepth 2 -name vmlinuz -printf '%P\n' | cut -d/ -f1 | sort -V)
   fi
   [[ ${#versions[@]} -gt 0 ]] || fail "no kernels in $kernels; run scripts/toolchains.sh kernels"
-  build_preset static
+  build_preset static --target gotrace-leak kernel_precopy
   ! ldd "$tool" >/dev/null 2>&1 || fail "$tool is not static"
   work=$(mktemp -d)
   make_initramfs

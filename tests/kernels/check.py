@@ -3,11 +3,16 @@
 
 Prints a line for each check, and last `N passed, N failed`."""
 import base64
+import collections
 import gzip
+import itertools
 import json
 import os
 import re
 import sys
+
+
+LEAKED = 40  # goroutines, tests/targets/proofmutating
 
 
 def marks(log):
@@ -25,9 +30,43 @@ def leak_line(source):
                     for i, line in enumerate(file, 1) if "// LEAK" in line)
 
 
+def unpacked(sent, name):
+    return json.loads(gzip.decompress(base64.b64decode("".join(sent.get(name, [])))))
+
+
+def proved(report):
+    """{created by: goroutines} of what is proved."""
+    counts = collections.Counter()
+    for finding in report["findings"]:
+        counts[finding["created_by"]["function"].split(".")[1]] += finding["count"]
+    return counts
+
+
+def proofs(sent):
+    """The same for proofs: of a program whose heap is written to all the time."""
+    exact = sent["exact"][0].split()
+    yield "every page of the image is exact (pages, differing: %s; %s)" % (exact[:2], sent.get("differs")), \
+        exact[0].isdigit() and int(exact[0]) > 5000 and exact[1] == "0"
+    before, stopped = (int(number) for number in exact[2:4])
+    yield "%.1f MiB copied while it ran, %.1f read again while it stood still, %.1f MiB compared" \
+        % (before / 2**20, stopped / 2**20, int(exact[4]) / 2**20), 0 < stopped < before and int(exact[4]) > 0
+    yield "foreseen: %s" % sent["forecast"], "the rest was copied while it ran" in sent["forecast"][0]
+    early, late = unpacked(sent, "proof"), unpacked(sent, "stopped")
+    for report in early, late:
+        counts, off = proved(report), report["proof"]["off"]
+        yield "only those that leaked are proved (%s, off: %s, %s)" % (dict(counts), off, sent.get("prove")), \
+            off is None and set(counts) == {"leakSend", "leakReceive"} and sum(counts.values()) >= 0.75 * LEAKED
+    pauses = [report["proof"]["pause_seconds"] for report in (early, late)]
+    read = [report["proof"]["copied_bytes"] for report in (early, late)]
+    yield "it stood still for %.0f ms for %.1f MiB (%.0f ms foreseen), and %.0f ms for %.1f MiB when all is copied then" \
+        % (pauses[0] * 1e3, read[0] / 2**20, early["proof"]["predicted_pause_seconds"] * 1e3, pauses[1] * 1e3,
+           read[1] / 2**20), read[0] < read[1]
+    yield "the program that was stopped lives", sent["mutating"] == ["alive"]
+
+
 def checks(version, sent, source):
     """(what, holds) pairs; each is evaluated on its own."""
-    report = json.loads(gzip.decompress(base64.b64decode("".join(sent.get("report", [])))))
+    report = unpacked(sent, "report")
     line, rate = leak_line(source)
     finding = next(iter(report["findings"]), {})
     where = finding.get("where") or {}
@@ -51,10 +90,11 @@ def main():
         log = file.read()
     passed = failed = 0
     try:
-        for what, holds in checks(version, marks(log), source):
+        sent = marks(log)
+        for what, holds in itertools.chain(checks(version, sent, source), proofs(sent)):
             print("%s %s: %s" % ("ok  " if holds else "FAIL", version, what))
             passed, failed = passed + bool(holds), failed + (not holds)
-    except (KeyError, ValueError, OSError, EOFError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OSError, EOFError) as error:
         print("FAIL %s: no usable report: %r; the end of the console:" % (version, error))
         print("\n".join("     " + line for line in log.splitlines()[-30:]))
         failed += 1

@@ -84,9 +84,8 @@ std::string forecast_text(const session::ProveOptions& options, const session::P
                        forecast.unprovable);
   const auto seconds = [](std::uint64_t ns) { return static_cast<double>(ns) / 1e9; };
   const bool allowed = forecast.pause_ns <= options.max_pause_ns;
-  return fmt::format("pid {} ({}): would stand still for about {}: {} to read at {}/s; {}--max-pause {}\n", options.pid,
-                     name, format_duration(seconds(forecast.pause_ns)),
-                     format_bytes(static_cast<double>(forecast.to_read_bytes)), format_bytes(forecast.bytes_per_second),
+  return fmt::format("pid {} ({}): would stand still for about {}: {}; {}--max-pause {}\n", options.pid, name,
+                     format_duration(seconds(forecast.pause_ns)), forecast.to_read,
                      allowed ? "within " : "refused, longer than ", format_duration(seconds(options.max_pause_ns)));
 }
 

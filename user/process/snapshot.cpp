@@ -38,14 +38,10 @@ std::uint64_t now_ns() {
 
 std::uint64_t whole_pages(std::uint64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
-struct Task {  // one read into memory of ours
-  Address from = 0;
-  std::byte* into = nullptr;
-  std::size_t size = 0;
-};
+}  // namespace
 
 // Copies what was cut into tasks; several threads take from it.
-class Copier {
+class Snapshot::Copier {
  public:
   Copier(pid_t pid, std::vector<Task> tasks, std::uint64_t deadline_ns)
       : pid_(pid), tasks_(std::move(tasks)), deadline_ns_(deadline_ns) {}
@@ -106,8 +102,6 @@ class Copier {
   std::atomic<bool> late_ = false;
 };
 
-}  // namespace
-
 std::vector<MemoryRange> merged(std::vector<MemoryRange> ranges) {
   std::erase_if(ranges, [](const MemoryRange& range) { return range.end <= range.begin; });
   std::ranges::sort(ranges, {}, &MemoryRange::begin);
@@ -146,6 +140,7 @@ std::optional<std::vector<MemoryRange>> present_ranges(pid_t pid, MemoryRange ra
 Snapshot::Snapshot(Snapshot&& other) noexcept
     : blocks_(std::exchange(other.blocks_, {})),
       pieces_(std::exchange(other.pieces_, {})),
+      set_aside_(std::exchange(other.set_aside_, {})),
       size_(other.size_),
       fallback_(other.fallback_) {}
 
@@ -168,6 +163,11 @@ Status Snapshot::reserve(std::uint64_t bytes) { return add_block(bytes, MAP_POPU
 Status Snapshot::add(std::span<const MemoryRange> ranges) {
   for (const MemoryRange& range : ranges) {
     if (range.end <= range.begin) continue;
+    if (const Piece* place = set_aside_for(range)) {
+      pieces_.push_back({range.begin, range.end, place->data + (range.begin - place->begin)});
+      size_ += range.size();
+      continue;
+    }
     if (blocks_.empty() || blocks_.back().size - blocks_.back().used < range.size()) {
       constexpr std::uint64_t kLeast = 64U << 20;
       if (auto added = add_block(std::max(range.size(), kLeast), 0); !added) return added;
@@ -191,8 +191,27 @@ Status Snapshot::add_sparse(std::span<const MemoryRange> ranges) {
   return status;  // what was reserved is the last block again
 }
 
-Snapshot::Progress Snapshot::copy(pid_t pid, std::span<const MemoryRange> ranges, unsigned threads,
-                                  std::uint64_t deadline_ns) {
+Status Snapshot::set_aside(std::vector<MemoryRange> ranges) {
+  ranges = merged(std::move(ranges));
+  std::uint64_t bytes = 0;
+  for (const MemoryRange& range : ranges) bytes += range.size();
+  if (auto added = add_block(bytes, MAP_NORESERVE); !added) return added;
+  Block& block = blocks_.back();
+  for (const MemoryRange& range : ranges) {
+    set_aside_.push_back({range.begin, range.end, block.data + block.used});
+    block.used += range.size();
+  }
+  return success();
+}
+
+bool Snapshot::is_set_aside(MemoryRange range) const { return set_aside_for(range) != nullptr; }
+
+void Snapshot::start_over() {
+  pieces_.clear();
+  size_ = 0;
+}
+
+std::vector<Snapshot::Task> Snapshot::tasks_for(std::span<const MemoryRange> ranges) const {
   std::vector<Task> tasks;
   for (const MemoryRange& range : ranges) {
     for (Address at = range.begin; at < range.end;) {
@@ -203,6 +222,12 @@ Snapshot::Progress Snapshot::copy(pid_t pid, std::span<const MemoryRange> ranges
       at += size;
     }
   }
+  return tasks;
+}
+
+Snapshot::Progress Snapshot::copy(pid_t pid, std::span<const MemoryRange> ranges, unsigned threads,
+                                  std::uint64_t deadline_ns) {
+  auto tasks = tasks_for(ranges);
   std::uint64_t bytes = 0;
   for (const Task& task : tasks) bytes += task.size;
   threads = static_cast<unsigned>(std::min<std::uint64_t>(threads, bytes / kBytesWorthAThread + 1));
@@ -212,6 +237,43 @@ Snapshot::Progress Snapshot::copy(pid_t pid, std::span<const MemoryRange> ranges
   copier.run();
   for (std::thread& helper : helpers) helper.join();
   return copier.progress();
+}
+
+void Snapshot::fill_with_zeros(std::span<const MemoryRange> ranges) {
+  for (const Task& task : tasks_for(ranges)) std::memset(task.into, 0, task.size);
+}
+
+std::optional<Address> Snapshot::find_difference(pid_t pid, std::span<const MemoryRange> ranges,
+                                                 std::uint64_t deadline_ns) const {
+  std::vector<MemoryRange> pages;
+  for (const MemoryRange& range : ranges)
+    for (Address at = range.begin; at < range.end; at += kPage) pages.push_back({at, std::min(range.end, at + kPage)});
+  const auto tasks = tasks_for(pages);
+  std::vector<std::byte> there(kPiecesPerCall * kPage);
+  std::array<iovec, kPiecesPerCall> remote;
+  for (std::size_t first = 0; first < tasks.size(); first += kPiecesPerCall) {
+    if (now_ns() >= deadline_ns) return std::nullopt;
+    const auto some = std::span(tasks).subspan(first, std::min(kPiecesPerCall, tasks.size() - first));
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < some.size(); bytes += some[i++].size)
+      remote[i] = {reinterpret_cast<void*>(some[i].from), some[i].size};  // NOLINT(performance-no-int-to-ptr)
+    const iovec local{there.data(), bytes};
+    const ssize_t got = ::process_vm_readv(pid, &local, 1, remote.data(), some.size(), 0);
+    if (got < 0 || static_cast<std::size_t>(got) != bytes) return some.front().from;
+    bytes = 0;
+    for (const Task& task : some) {
+      if (std::memcmp(there.data() + bytes, task.into, task.size) != 0) return task.from;
+      bytes += task.size;
+    }
+  }
+  return 0;
+}
+
+const Snapshot::Piece* Snapshot::set_aside_for(MemoryRange range) const {
+  const auto after = std::ranges::upper_bound(set_aside_, range.begin, {}, &Piece::begin);
+  if (after == set_aside_.begin()) return nullptr;
+  const Piece& place = *std::prev(after);
+  return range.begin < range.end && range.end <= place.end ? &place : nullptr;
 }
 
 const Snapshot::Piece* Snapshot::piece_at(Address address) const {

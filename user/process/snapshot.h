@@ -48,12 +48,23 @@ class Snapshot final : public RemoteMemory {
   [[nodiscard]] Status add(std::span<const MemoryRange> ranges);
   // The same for ranges most of which will stay zeros: these take no memory.
   [[nodiscard]] Status add_sparse(std::span<const MemoryRange> ranges);
+  // Sets memory aside for ranges: what is added within one of them lies in it, at the same place each time. Takes none
+  // until it is copied into.
+  [[nodiscard]] Status set_aside(std::vector<MemoryRange> ranges);
+  [[nodiscard]] bool is_set_aside(MemoryRange range) const;  // as a whole
+  // Forgets all ranges that were added. What was copied into memory that was set aside is there again when it is added.
+  void start_over();
   // Copies from process `pid` into ranges that were added, with so many threads, until `deadline_ns` (CLOCK_MONOTONIC).
   [[nodiscard]] Progress copy(pid_t pid, std::span<const MemoryRange> ranges, unsigned threads,
                               std::uint64_t deadline_ns);
 
   // Puts bytes that were read elsewhere into ranges that were added. False: not all of them lie in these.
   [[nodiscard]] bool put(Address address, Bytes bytes);
+  void fill_with_zeros(std::span<const MemoryRange> ranges);  // that were added
+  // The first page of `ranges`, which were added, that does not hold what the process's memory holds; 0: none. nullopt:
+  // the deadline passed.
+  [[nodiscard]] std::optional<Address> find_difference(pid_t pid, std::span<const MemoryRange> ranges,
+                                                       std::uint64_t deadline_ns) const;
 
   // Where else to read what was not copied; may be nullptr. Must outlive this.
   void fall_back_to(RemoteMemory* memory) { fallback_ = memory; }
@@ -74,11 +85,20 @@ class Snapshot final : public RemoteMemory {
     Address end = 0;
     std::byte* data = nullptr;
   };
+  struct Task {  // one read into memory of ours
+    Address from = 0;
+    std::byte* into = nullptr;
+    std::size_t size = 0;
+  };
+  class Copier;
   [[nodiscard]] Status add_block(std::uint64_t bytes, int flags);
   [[nodiscard]] const Piece* piece_at(Address address) const;
+  [[nodiscard]] const Piece* set_aside_for(MemoryRange range) const;
+  [[nodiscard]] std::vector<Task> tasks_for(std::span<const MemoryRange> ranges) const;
 
   std::vector<Block> blocks_;
-  std::vector<Piece> pieces_;  // by rising address
+  std::vector<Piece> pieces_;     // by rising address
+  std::vector<Piece> set_aside_;  // by rising address
   std::uint64_t size_ = 0;
   RemoteMemory* fallback_ = nullptr;
 };

@@ -1,5 +1,6 @@
 // Capture: the memory of a Go program that marking needs, and the registers of its threads, of one moment. The program
-// stands still while it is copied; how long that will take is foreseen before.
+// stands still while it is copied; how long that will take is foreseen before. Where the kernel notes which pages are
+// written to, most of it is copied before (precopy.h), and it stands still for the rest only.
 //
 // Copied are all pages that are written to and are not the Go heap's (package variables, what the runtime keeps of the
 // heap, C's memory), and of the heap: spans whose objects may hold pointers, and stacks. Never the contents of spans
@@ -26,18 +27,21 @@ struct CaptureLimits {
 
 struct PausePrediction {
   std::uint64_t pause_ns = 0;
-  std::uint64_t to_copy_bytes = 0;
-  double bytes_per_second = 0;  // as measured just now
+  std::uint64_t to_copy_bytes = 0;  // while it stands still
+  std::uint64_t all_bytes = 0;      // these, and what was copied while it ran
+  double bytes_per_second = 0;      // as measured just now
 };
 
 struct Captured {
   std::uint64_t stopped_ns = 0;  // CLOCK_MONOTONIC: when it stood still, and when it went on
   std::uint64_t resumed_ns = 0;
-  std::uint64_t pause_ns = 0;
-  std::int64_t wall_ns = 0;  // CLOCK_REALTIME when it went on, of a file
-  std::string incomplete;    // of a file: what is missing, so that nothing can be proved; empty: nothing is
+  std::uint64_t pause_ns = 0;  // with the time that clearing the kernel's notes of written pages took
+  std::int64_t wall_ns = 0;    // CLOCK_REALTIME when it went on, of a file
+  std::string incomplete;      // of a file: what is missing, so that nothing can be proved; empty: nothing is
   PausePrediction prediction;
-  std::uint64_t copied_bytes = 0;
+  std::uint64_t copied_bytes = 0;         // while it stood still
+  std::uint64_t copied_before_bytes = 0;  // while it ran
+  std::uint64_t checked_bytes = 0;        // of these, compared once more while it stood still
   std::vector<process::StoppedThread> threads;
   std::vector<process::MemoryRange> foreign;     // what is written to and not the Go heap's
   std::vector<process::MemoryRange> unreadable;  // of it
@@ -51,7 +55,10 @@ struct Captured {
   std::unique_ptr<goruntime::Program> program;
 };
 
-// What a capture would cost now. Does not stop the target.
+// "3.1 MiB to read of 1.2 GiB at 3.9 GiB/s, the rest was copied while it ran"
+[[nodiscard]] std::string to_read_text(const PausePrediction& prediction);
+
+// What a capture would cost now. Does not stop the target, but copies it as far as that can be done while it runs.
 [[nodiscard]] Result<PausePrediction> predict_pause(const goruntime::Program& program, const CaptureLimits& limits);
 
 // Errors: the pause would be, or was getting, too long; the target can't be stopped or read. It goes on in each case.

@@ -57,9 +57,11 @@ std::string proof_text(const Proof& proof) {
   const auto size = [](std::uint64_t bytes) { return format_bytes(static_cast<double>(bytes)); };
   if (proof.copied_bytes == 0) return "It was not stopped.";
   const std::string read = size(proof.copied_bytes) + (proof.pause_ns == 0 ? " were read from a core" : " were read");
+  // All that may hold pointers is needed: what was not read then was copied before.
+  const std::string rest = proof.copied_bytes < proof.scannable_bytes ? ", the rest was copied while it ran" : "";
   const std::string how = proof.pause_ns == 0 ? read
-                                              : fmt::format("It stood still for {} ({} foreseen) while {}",
-                                                            time(proof.pause_ns), time(proof.predicted_ns), read);
+                                              : fmt::format("It stood still for {} ({} foreseen) while {}{}",
+                                                            time(proof.pause_ns), time(proof.predicted_ns), read, rest);
   return fmt::format(
       "{}: of {} of heap the {} that may hold pointers, stacks, and package variables. {} of {} goroutines wait where "
       "only another one can end it; what can still run leads to {} in {} objects. Marking took {}.",

@@ -217,17 +217,19 @@ Result<Opened> open_alone(pid_t pid) {
 }  // namespace
 
 Result<PauseForecast> predict_pause(const ProveOptions& options) {
-  const auto target = process::Target::open(options.pid);
-  if (!target) return target.error();
-  const auto program = goruntime::Program::open(*target);
+  const auto opened = open_alone(options.pid);
+  if (!opened) return opened.error();
+  const auto program = goruntime::Program::open(opened->target);
   if (!program) return program.error();
+  if (auto why = proof::why_unprovable(**program); !why.empty())
+    return PauseForecast{
+        .exe = opened->target.exe(), .pause_ns = 0, .to_read = {}, .unprovable = std::move(why)};  // nor touched
   const auto predicted = proof::predict_pause(**program, limits_of(options));
   if (!predicted) return predicted.error();
-  return PauseForecast{.exe = target->exe(),
+  return PauseForecast{.exe = opened->target.exe(),
                        .pause_ns = predicted->pause_ns,
-                       .to_read_bytes = predicted->to_copy_bytes,
-                       .bytes_per_second = predicted->bytes_per_second,
-                       .unprovable = proof::why_unprovable(**program)};
+                       .to_read = proof::to_read_text(*predicted),
+                       .unprovable = {}};
 }
 
 Result<detect::Analysis> run_prove(const ProveOptions& options, const std::function<void(const std::string&)>& warn,

@@ -63,8 +63,7 @@ struct ProveOptions {
 struct PauseForecast {
   std::string exe;
   std::uint64_t pause_ns = 0;
-  std::uint64_t to_read_bytes = 0;
-  double bytes_per_second = 0;
+  std::string to_read;     // how much, how fast, what was copied already: proof::to_read_text
   std::string unprovable;  // why nothing can be proved of it, so that it would not be stopped; empty: it would
 };
 // How long `run_prove` would stop the target. Does not stop it.

@@ -89,6 +89,44 @@ TEST_CASE("a copy whose time is up stops") {
   CHECK(snapshot.copy(::getpid(), ranges, 2, 1).late);
 }
 
+TEST_CASE("what was copied into memory set aside is there when it is added again, whatever its borders are") {
+  Pages pages(8, 99);
+  Snapshot snapshot;
+  REQUIRE(snapshot.set_aside({pages.range(0, 6)}).ok());
+  CHECK(snapshot.is_set_aside(pages.range(1, 6)));
+  CHECK_FALSE(snapshot.is_set_aside(pages.range(5, 7)));
+  CHECK_FALSE(snapshot.bytes(pages.at(1), 1));
+  const std::vector<MemoryRange> first{pages.range(1, 3), pages.range(4, 5)};
+  REQUIRE(snapshot.add(first).ok());
+  CHECK(snapshot.copy(::getpid(), first, 1, kNever).unreadable.empty());
+  snapshot.start_over();
+  CHECK(snapshot.size() == 0);
+  CHECK_FALSE(snapshot.bytes(pages.at(1), 1));
+  const std::vector<MemoryRange> second{pages.range(2, 5), pages.range(6, 8)};
+  REQUIRE(snapshot.add(second).ok());
+  CHECK(snapshot.ranges() == second);
+  CHECK(first_of(*snapshot.bytes(pages.at(2), 3 * kPage)) == 'c');
+  CHECK(first_of(*snapshot.bytes(pages.at(3), kPage)) == '\0');
+  CHECK(first_of(*snapshot.bytes(pages.at(4), kPage)) == 'e');
+  CHECK_FALSE(snapshot.bytes(pages.at(1), 1));
+  const std::vector<MemoryRange> gone{pages.range(4, 5)};
+  snapshot.fill_with_zeros(gone);
+  CHECK(first_of(*snapshot.bytes(pages.at(4), kPage)) == '\0');
+}
+
+TEST_CASE("a copy that is not what is there any more is told") {
+  Pages pages(8, 6);
+  Snapshot snapshot;
+  const std::vector<MemoryRange> ranges{pages.range(0, 3), pages.range(4, 6)};
+  REQUIRE(snapshot.add(ranges).ok());
+  (void)snapshot.copy(::getpid(), ranges, 1, kNever);
+  CHECK(snapshot.find_difference(::getpid(), ranges, kNever) == 0);
+  *(pages.data() + 5 * kPage - 1) = std::byte{1};
+  CHECK(snapshot.find_difference(::getpid(), ranges, kNever) == pages.at(4));
+  CHECK(snapshot.find_difference(::getpid(), std::vector<MemoryRange>{pages.range(0, 3)}, kNever) == 0);
+  CHECK_FALSE(snapshot.find_difference(::getpid(), ranges, 1));
+}
+
 TEST_CASE("pages that were never touched are not present") {
   void* memory = ::mmap(nullptr, 16 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   const auto begin = reinterpret_cast<Address>(memory);
