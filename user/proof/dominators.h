@@ -2,8 +2,7 @@
 // dominates is what becomes unreachable without it.
 //
 // Semi-NCA (Georgiadis, "Linear-time algorithms for dominators and related problems", 2005): depth-first order,
-// semidominators with path compression, then nearest common ancestors. About 28 bytes a node and 8 a reference that is
-// not of the depth-first tree, and 24 a node of the longest way while that is searched.
+// semidominators with path compression, then nearest common ancestors.
 #pragma once
 
 #include <cstdint>

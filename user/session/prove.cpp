@@ -34,7 +34,8 @@ constexpr unsigned kMostCopiers = 4;  // threads that copy: the memory's bandwid
 proof::CaptureLimits limits_of(const ProveOptions& options) {
   // The target's own threads stand still, so that their CPUs are free.
   const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
-  return {.max_pause_ns = options.max_pause_ns, .threads = std::min(processors, kMostCopiers)};
+  const unsigned threads = options.threads != 0 ? options.threads : std::min(processors, kMostCopiers);
+  return {.max_pause_ns = options.max_pause_ns, .threads = threads};
 }
 
 SessionStart session_start(const ProveOptions& options) {
@@ -57,7 +58,11 @@ class ProveSession {
  private:
   void look_at_memory();
   void read_goroutines(const goruntime::Program& program, std::uint64_t now_ns);
-  [[nodiscard]] Result<Proof> prove();
+  struct Proved {
+    Proof proof;
+    std::optional<HeapRetention> retention;  // nullopt: not wished for, or nothing could be proved
+  };
+  [[nodiscard]] Result<Proved> prove();
   void finish();
 
   const ProveOptions& options_;
@@ -88,6 +93,7 @@ Proof proof_of(const proof::Captured& captured, const proof::Verdicts& verdicts)
   proof.marked_objects = verdicts.marked_objects;
   proof.marked_bytes = verdicts.marked_bytes;
   proof.scanned_bytes = verdicts.scanned_bytes;
+  proof.mark_ns = verdicts.mark_ns;
   proof.goroutines = verdicts.goroutines;
   proof.candidates = verdicts.candidates;
   for (const proof::ProvedGoroutine& goroutine : verdicts.proved) {
@@ -110,26 +116,30 @@ void withdraw(Proof& proof, std::uint64_t goid) {
   proof.reached.clear();
 }
 
-Result<Proof> ProveSession::prove() {
+Result<ProveSession::Proved> ProveSession::prove() {
   if (auto why = proof::why_unprovable(program_); !why.empty()) {  // not stopped for nothing
     Proof proof;
     proof.time_ns = monotonic_ns();
     proof.off = std::move(why);
     read_goroutines(program_, proof.time_ns);
-    return proof;
+    return Proved{std::move(proof), std::nullopt};
   }
   const auto captured = proof::capture(program_, limits_of(options_));
   if (!captured) return captured.error();
   ::setpriority(PRIO_PROCESS, 0, std::min(19, ::getpriority(PRIO_PROCESS, 0) + 10));  // the target goes first
   read_goroutines(*captured->program, captured->resumed_ns);
-  const std::uint64_t begin = monotonic_ns();
-  const proof::Verdicts verdicts = proof::prove(*captured);
-  auto proof = proof_of(*captured, verdicts);
-  proof.mark_ns = monotonic_ns() - begin;
-  for (const proof::ReachedGroup& group : verdicts.reached)
-    proof.reached.push_back(proof::describe(*captured->program, symbolizer_, group));
-  if (const auto goid = proof::find_contradiction(program_, *captured, verdicts)) withdraw(proof, *goid);
-  return proof;
+  const proof::RetentionWish wish{options_.why};
+  const proof::Verdicts verdicts = proof::prove(*captured, options_.retention ? &wish : nullptr);
+  Proved result{proof_of(*captured, verdicts), std::nullopt};
+  proof::WayWords words(*captured->program, symbolizer_);
+  for (const proof::ReachedGroup& group : verdicts.reached) result.proof.reached.push_back(describe(words, group));
+  if (verdicts.retention) result.retention = words.retention(*verdicts.retention, options_.why);
+  if (result.retention) result.retention->time_ns = captured->resumed_ns;
+  if (const auto goid = proof::find_contradiction(program_, *captured, verdicts)) {
+    withdraw(result.proof, *goid);
+    result.retention.reset();
+  }
+  return result;
 }
 
 void ProveSession::finish() {
@@ -146,9 +156,10 @@ Result<detect::Analysis> ProveSession::run() {
   hub_.accept(program_.target_info());
   hub_.release_warnings();
   look_at_memory();
-  const auto proof = prove();
-  if (!proof) return proof.error();
-  hub_.accept(*proof);
+  const auto proved = prove();
+  if (!proved) return proved.error();
+  hub_.accept(proved->proof);
+  if (proved->retention) hub_.accept(*proved->retention);
   finish();
   return detect::analyze(hub_.model());
 }

@@ -54,6 +54,9 @@ struct LiveCallbacks {
 struct ProveOptions {
   pid_t pid = 0;
   std::uint64_t max_pause_ns = 250'000'000;
+  unsigned threads = 0;   // that copy; 0: as many as are of use
+  bool retention = true;  // tells who holds the memory
+  std::string why;        // an address or a type: the way to it; empty: none
   std::uint64_t stuck_after_ns = 300'000'000'000;
   std::string record_path;  // empty: no trace kept
   bool replace = false;
