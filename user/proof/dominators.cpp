@@ -19,17 +19,18 @@ void Dominators::order_nodes(std::uint32_t root, std::uint32_t first_late, const
     const std::uint32_t* next;
     const std::uint32_t* end;
     std::uint32_t index;
-    bool late;
   };
   std::vector<Visit> open;
+  std::uint32_t last_late = 0;  // index: what is reached from there on does not count for what was reached before
   const auto enter = [&](std::uint32_t node, std::uint32_t parent) {
     const auto index = static_cast<std::uint32_t>(order_.size());
     index_[node] = index;
     order_.push_back(node);
     ancestor_.push_back(parent);
     first_.push_back(kNone);
+    if (node >= first_late) last_late = index;
     const auto after = successors(node);
-    if (!after.empty()) open.push_back({after.data(), after.data() + after.size(), index, node >= first_late});
+    if (!after.empty()) open.push_back({after.data(), after.data() + after.size(), index});
   };
   enter(root, 0);
   while (!open.empty()) {
@@ -42,7 +43,7 @@ void Dominators::order_nodes(std::uint32_t root, std::uint32_t first_late, const
     const std::uint32_t to = index_[node];
     if (to == kNone) {
       enter(node, visit.index);
-    } else if (!visit.late && to != visit.index && ancestor_[to] != visit.index) {
+    } else if (to >= last_late && to != visit.index && ancestor_[to] != visit.index) {
       references_.push_back({visit.index, std::exchange(first_[to], static_cast<std::uint32_t>(references_.size()))});
     }
   }

@@ -17,7 +17,8 @@ class Dominators {
   static constexpr std::uint32_t kNone = 0xffffffff;
   // Nodes are numbered from 0. `successors` must answer the same each time, by memory that stays.
   using Successors = std::function<std::span<const std::uint32_t>(std::uint32_t node)>;
-  // Nodes from `first_late` on count for what no other node leads to: the root must name them last.
+  // Nodes from `first_late` on count, with what they lead to, for what nothing before them leads to: the root must name
+  // them last.
   Dominators(std::uint32_t nodes, std::uint32_t root, std::uint32_t first_late, const Successors& successors);
 
   // False: it took too many steps (nobody's heap is like that by chance), and nothing is known.

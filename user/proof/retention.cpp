@@ -63,6 +63,8 @@ class Search {
   void weigh();
   [[nodiscard]] std::uint32_t kind_number(const Kind& kind);
   void link_children();
+  void find_ways();
+  [[nodiscard]] Way way_to(std::uint32_t index) const;
   template <typename Visit>
   void for_each_child(std::uint32_t index, Visit&& visit) const {
     for (std::uint32_t child = first_child_[index]; child != kNone; child = next_child_[child]) visit(child);
@@ -93,6 +95,7 @@ class Search {
   std::vector<std::uint32_t> objects_;  // likewise
   std::vector<std::uint32_t> kind_of_;  // index of kinds_
   std::vector<std::uint32_t> first_child_, next_child_;
+  std::vector<std::uint32_t> before_;  // on one of the shortest ways from the root
   std::vector<Kind> kinds_;
   std::map<Kind, std::uint32_t> kind_numbers_;
 };
@@ -133,6 +136,34 @@ void Search::link_children() {
   for (std::uint32_t i = tree_.size(); i-- > 1;) next_child_[i] = std::exchange(first_child_[tree_.dominator(i)], i);
 }
 
+// Breadth first, as the marker does; but what counts for nothing else only comes last, however short its ways are.
+void Search::find_ways() {
+  before_.assign(tree_.size(), kNone);
+  std::vector<std::uint32_t> order{0};
+  std::vector<std::uint32_t> late;
+  order.reserve(tree_.size());
+  before_[0] = 0;
+  for (std::size_t at = 0; at < order.size(); ++at) {
+    const std::uint32_t from = order[at];
+    for (const std::uint32_t node : nodes_.successors(tree_.node(from))) {
+      const std::uint32_t index = tree_.index(node);
+      if (before_[index] != kNone) continue;
+      before_[index] = from;
+      (nodes_.is_object(node) || node < nodes_.first_late() ? order : late).push_back(index);
+    }
+    if (at + 1 < order.size()) continue;
+    order.insert(order.end(), late.begin(), late.end());
+    late.clear();
+  }
+}
+
+Way Search::way_to(std::uint32_t index) const {
+  Way way;
+  for (; nodes_.is_object(tree_.node(index)); index = before_[index]) way.steps.push_back(step(index));
+  way.origin = nodes_.origin(tree_.node(index));
+  return way;
+}
+
 void Search::add(Sum& sum, std::uint32_t index) const {
   ++sum.instances;
   sum.bytes += bytes_[index];
@@ -162,7 +193,7 @@ Way Search::way_down(std::uint32_t index) const {
     index = next;
     if (nodes_.is_object(tree_.node(index))) reached = index;
   }
-  return reached == kNone ? Way{} : way_to(graph_, marker_, object(reached));
+  return reached == kNone ? Way{} : way_to(reached);
 }
 
 void Search::describe_goroutine(std::uint32_t index, Retainer& into) const {
@@ -199,8 +230,7 @@ void Search::find_retainers(std::uint32_t below, bool proved, std::vector<Retain
   for (std::size_t i = 0; i < most; ++i) {
     Retainer retainer = root(roots[i]);
     if (retainer.kind == RetainerKind::goroutines) describe_goroutine(roots[i], retainer);
-    // Another root may lead to it on a shorter way, and be one of those that count for nothing else only.
-    if (Way way = way_down(roots[i]); kind_of(way.origin) == retainer.kind) retainer.way = std::move(way);
+    retainer.way = way_down(roots[i]);
     into.push_back(std::move(retainer));
   }
   for (const auto& [kind, sum] : shared) {
@@ -210,7 +240,7 @@ void Search::find_retainers(std::uint32_t below, bool proved, std::vector<Retain
     retainer.instances = sum.instances;
     retainer.bytes = sum.bytes;
     retainer.objects = sum.objects;
-    retainer.way = way_to(graph_, marker_, object(sum.largest));
+    retainer.way = way_to(sum.largest);
     into.push_back(std::move(retainer));
   }
 }
@@ -241,7 +271,7 @@ RetainedType Search::type_of(std::uint32_t kind, const Sum& sum) const {
   type.instances = sum.instances;
   type.bytes = sum.bytes;
   type.objects = sum.objects;
-  type.way = way_to(graph_, marker_, object(sum.largest));
+  type.way = way_to(sum.largest);
   return type;
 }
 
@@ -308,6 +338,7 @@ Retention Search::run(const RetentionWish& wish) {
   }
   weigh();
   link_children();
+  find_ways();
   retention.bytes = bytes_[0];
   retention.objects = objects_[0];
   find_retainers(0, false, retention.retainers);

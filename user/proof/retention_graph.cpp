@@ -7,8 +7,6 @@ bool is_late(const Origin& origin) {
   return origin.kind != Origin::Kind::variable && origin.kind != Origin::Kind::goroutine;
 }
 
-}  // namespace
-
 RetainerKind kind_of(const Origin& origin) {
   switch (origin.kind) {
     case Origin::Kind::variable:
@@ -28,6 +26,29 @@ RetainerKind kind_of(const Origin& origin) {
   }
   return RetainerKind::runtime;
 }
+
+Origin::Kind kind_of(RetainerKind kind) {
+  switch (kind) {
+    case RetainerKind::variable:
+      return Origin::Kind::variable;
+    case RetainerKind::timers:
+      return Origin::Kind::timer;
+    case RetainerKind::finalizers:
+      return Origin::Kind::finalizer;
+    case RetainerKind::foreign:
+      return Origin::Kind::foreign;
+    case RetainerKind::threads:
+      return Origin::Kind::thread;
+    case RetainerKind::goroutines:
+      return Origin::Kind::goroutine;
+    case RetainerKind::shared:
+    case RetainerKind::runtime:
+      break;
+  }
+  return Origin::Kind::none;
+}
+
+}  // namespace
 
 RetentionGraph::RetentionGraph(const Captured& captured, const HeapGraph& graph, const Marker& marker,
                                const Goroutines& goroutines, const std::vector<bool>& live)
@@ -113,6 +134,13 @@ std::span<const std::uint32_t> RetentionGraph::successors(std::uint32_t node) co
 const Retainer* RetentionGraph::retainer(std::uint32_t node) const {
   if (is_object(node) || made_[node - objects_].retainer == kNone) return nullptr;
   return &retainers_[made_[node - objects_].retainer];
+}
+
+Origin RetentionGraph::origin(std::uint32_t node) const {
+  if (const std::uint32_t index = goroutine(node); index != kNone)
+    return {Origin::Kind::goroutine, goroutines_.all()[index].goid};
+  const Retainer* root = retainer(node);
+  return root == nullptr ? Origin{} : Origin{kind_of(root->kind), root->variable};
 }
 
 std::uint32_t RetentionGraph::goroutine(std::uint32_t node) const {

@@ -15,8 +15,6 @@
 
 namespace gotrace::proof {
 
-[[nodiscard]] RetainerKind kind_of(const Origin& origin);
-
 class RetentionGraph {
  public:
   // REQUIRES that `marker` kept references; it must outlive this.
@@ -33,6 +31,8 @@ class RetentionGraph {
 
   // What people know a root as; nullptr: the node is none.
   [[nodiscard]] const Retainer* retainer(std::uint32_t node) const;
+  // Where a way that begins at the node, which is no object, begins in the program.
+  [[nodiscard]] Origin origin(std::uint32_t node) const;
   // The goroutine (an index) that the node stands for; kNone: none.
   [[nodiscard]] std::uint32_t goroutine(std::uint32_t node) const;
 
