@@ -1,4 +1,5 @@
 """prove: leaked goroutines are proved, correct ones never; the target is not harmed."""
+import json
 import os
 import signal
 import subprocess
@@ -73,6 +74,106 @@ class Cgo(unittest.TestCase):
 
     def test_what_only_c_holds_is_not_proved_go1_27(self):
         self.check("1.27")
+
+
+MIB = 1 << 20
+
+
+class Retention(unittest.TestCase):
+    """tests/targets/retainer: who holds what is known there."""
+
+    def check(self, version, variant):
+        with harness.target("retainer", version, variant) as process:
+            entry, session, garbage = harness.read_line(process.stdout, 10).decode().split()
+            report = harness.json_report("prove", "-p", process.pid, "--max-pause", "2s", "--why", entry)
+            held = report["held_by"]
+            self.assertIsNone(held["off"])
+            self.check_retainers(held["retainers"], variant)
+            self.check_way(held["why"], entry, 8 << 10, variant)
+            self.check_types(process, version, session)
+            self.check_errors(process, garbage)
+
+    def check_retainers(self, retainers, variant):
+        def bytes_of(kind, mib):
+            """Of the retainer of this kind that is nearest to what is planted."""
+            return min((r["bytes"] for r in retainers if r["kind"] == kind), key=lambda b: abs(b - mib * MIB))
+
+        for kind, mib in (("package-variable", 48), ("package-variable", 8), ("shared", 16), ("goroutines", 12),
+                          ("timers", 6)):
+            self.assertAlmostEqual(bytes_of(kind, mib) / (mib * MIB), 1, delta=0.05, msg=(kind, mib, retainers))
+        if variant == "default":
+            names = {r["name"]: r["bytes"] for r in retainers}
+            self.assertAlmostEqual(names["package variable main.cache"] / (48 * MIB), 1, delta=0.05)
+
+        def held_in(function):
+            return [r for r in retainers if r["held_at"] and r["held_at"]["function"] == function]
+
+        # What is left in a register may lead to the channel of one or another: then that one is not proved.
+        stuck = held_in("main.stuck")
+        self.assertEqual(sum(r["goroutines"] for r in stuck), 8, retainers)
+        self.assertGreaterEqual(sum(r["goroutines"] for r in stuck if r["proved"]), 6)
+        self.assertAlmostEqual(sum(r["bytes"] for r in stuck) / (8 * MIB), 1, delta=0.05)
+        self.assertEqual([r["goroutines"] for r in held_in("main.sleeper")], [1], retainers)
+
+    def check_way(self, why, asked, least, variant):
+        self.assertEqual((why["asked"], why["not"], len(why["ways"])), (asked, None, 1))
+        way = why["ways"][0]
+        self.assertTrue(least <= way["bytes"] <= least * 1.25 + 64, way)
+        self.assertRegex(way["path"], r"^package variable main\.cache -> .*object" if variant == "default"
+                         else r"^a package variable -> .*object")
+
+    def check_types(self, process, version, session):
+        """The runtime notes types from Go 1.22 on."""
+        result = harness.run("prove", "-p", process.pid, "--max-pause", "2s", "--why", "main.session", "--format", "json")
+        held = json.loads(result.stdout)["held_by"]
+        if version == "1.19":
+            self.assertEqual(result.returncode, 1)
+            self.assertRegex(result.stderr, rb"--why main.session: no type of an object is known")
+            self.assertIn("no type", held["why"]["not"])
+            return
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(len(held["why"]["ways"]), 3)
+        for way in held["why"]["ways"]:
+            self.assertAlmostEqual(way["bytes"] / (2 * MIB), 1, delta=0.05)
+            self.assertRegex(way["path"], r"package variable.* -> main\.session in an object of \d+ bytes$")
+        types = {item["name"]: item for item in held["types"]}
+        self.assertEqual(types["main.session"]["instances"], 4)
+        self.assertAlmostEqual(types["main.session"]["bytes"] / (8 * MIB), 1, delta=0.05)
+
+    def check_errors(self, process, garbage):
+        for asked, text in ((garbage, rb"garbage|no object|no object there"), ("0x10", rb"no object of the Go heap"),
+                            ("main.nothing", rb"no object of that type|no type of an object")):
+            result = harness.run("prove", "-p", process.pid, "--max-pause", "2s", "--why", asked)
+            self.assertEqual(result.returncode, 1)
+            self.assertRegex(result.stderr, rb"--why %s: .*(%s)" % (asked.encode(), text))
+            self.assertIn(b"HELD BY", result.stdout)
+
+    def test_go1_19(self):
+        self.check("1.19", "default")
+
+    def test_go1_24(self):
+        self.check("1.24", "default")
+
+    def test_go1_27_stripped(self):
+        self.check("1.27", "pie-stripped")
+
+    def test_goroutines_only(self):
+        with harness.target("retainer", "1.24", "default") as process:
+            report = harness.json_report("prove", "-p", process.pid, "--max-pause", "2s", "--scope", "goroutines",
+                                         "--threads", "1")
+            self.assertIsNone(report["held_by"])
+            self.assertGreaterEqual(report["proof"]["proved"], 6)
+            for arguments in (("--scope", "all"), ("--threads", "0"), ("--scope", "goroutines", "--why", "main.x")):
+                self.assertEqual(harness.run("prove", "-p", process.pid, *arguments).returncode, 2)
+
+    def test_report_of_the_recording_is_the_same(self):
+        with harness.target("retainer", "1.24", "default") as process, harness.temporary_directory() as directory:
+            trace = os.path.join(directory, "p.gtl")
+            live = harness.run("prove", "-p", process.pid, "--max-pause", "2s", "--why", "main.session", "--record", trace)
+            self.assertEqual(live.returncode, 0, live.stderr)
+            again = harness.run("report", trace)
+        self.assertEqual(live.stdout, again.stdout)
+        self.assertIn(b" %  package variable main.cache, ", live.stdout)
 
 
 class Commands(unittest.TestCase):

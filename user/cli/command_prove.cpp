@@ -1,6 +1,8 @@
 // gotrace-leak prove -p PID: stop it for a moment, and say which goroutines can never run again.
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "base/units.h"
 #include "cli/commands.h"
 #include "cli/fail_on.h"
@@ -14,6 +16,8 @@ namespace gotrace::cli {
 
 namespace {
 
+constexpr unsigned kMostThreads = 64;
+
 struct ProveArguments {
   TargetArguments target;
   ReportArguments report;
@@ -22,6 +26,9 @@ struct ProveArguments {
   std::string snapshot;
   std::string file;
   std::string exe;
+  std::string scope = "heap";
+  std::string why;
+  std::string threads;  // empty: not given
   bool dry_run = false;
   void declare(CLI::App& app);
 };
@@ -40,7 +47,38 @@ void ProveArguments::declare(CLI::App& app) {
                  "Keep what was copied of the process in FILE, to be judged again later; it holds the process's memory")
       ->type_name("FILE");
   app.add_option("--exe", exe, "The executable that a core is of, if it is not where the core says")->type_name("FILE");
+  app.add_option("--scope", scope,
+                 "heap: proofs, and who holds the memory; goroutines: proofs only, in less time and memory of ours")
+      ->type_name("goroutines|heap")
+      ->capture_default_str();
+  app.add_option("--why", why,
+                 "Say what keeps the object at ADDRESS, or the largest objects of TYPE: the shortest way to them")
+      ->type_name("ADDRESS|TYPE");
+  app.add_option("--threads", threads,
+                 "Threads that copy the memory while it stands still (one a processor, 4 at most); what follows is "
+                 "done by one")
+      ->type_name("N");
   report.declare(app);
+}
+
+Result<unsigned> parse_threads(const std::string& text) {
+  unsigned threads = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), threads);
+  if (error != std::errc() || end != text.data() + text.size() || threads == 0 || threads > kMostThreads)
+    return Error{ErrorKind::usage,
+                 fmt::format("--threads: \"{}\" is no number from 1 to {}; write --threads 4", text, kMostThreads)};
+  return threads;
+}
+
+Status understand_scope(const ProveArguments& arguments, session::ProveOptions& into) {
+  if (arguments.scope != "heap" && arguments.scope != "goroutines")
+    return Error{ErrorKind::usage,
+                 fmt::format("--scope: \"{}\" is not known; write goroutines or heap", arguments.scope)};
+  into.retention = arguments.scope == "heap";
+  into.why = arguments.why;
+  if (!into.why.empty() && !into.retention)
+    return Error{ErrorKind::usage, "--why needs to know who holds the memory; leave out --scope goroutines"};
+  return success();
 }
 
 Result<session::ProveOptions> understand(const ProveArguments& arguments) {
@@ -55,6 +93,12 @@ Result<session::ProveOptions> understand(const ProveArguments& arguments) {
   if (arguments.dry_run && !arguments.snapshot.empty())
     return Error{ErrorKind::usage, "--snapshot: --dry-run copies nothing; leave one of them out"};
   options.snapshot_path = arguments.snapshot;
+  if (auto scope = understand_scope(arguments, options); !scope) return scope.error();
+  if (!arguments.threads.empty()) {
+    const auto threads = parse_threads(arguments.threads);
+    if (!threads) return threads.error();
+    options.threads = *threads;
+  }
   options.replace = arguments.report.force;
   return options;
 }
@@ -68,6 +112,7 @@ Status check_file(const ProveArguments& arguments) {
   if (!arguments.target.name.empty()) return senseless("--name");
   if (!arguments.snapshot.empty()) return senseless("--snapshot");
   if (arguments.dry_run) return senseless("--dry-run");
+  if (!arguments.threads.empty()) return senseless("--threads");
   return success();
 }
 
@@ -89,6 +134,14 @@ std::string forecast_text(const session::ProveOptions& options, const session::P
                      allowed ? "within " : "refused, longer than ", format_duration(seconds(options.max_pause_ns)));
 }
 
+// What was asked for and can't be told is an error, whatever else the report says. Empty: it is told.
+std::string why_is_not_answered(const detect::Analysis& analysis, const std::string& asked) {
+  if (asked.empty()) return {};
+  std::string reason = analysis.proof ? analysis.proof->off : "";
+  if (analysis.holders) reason = analysis.holders->off.empty() ? analysis.holders->why_not : analysis.holders->off;
+  return reason.empty() ? "" : fmt::format("--why {}: {}", asked, reason);
+}
+
 int write_report(Output& output, const std::string& text, int code) {
   if (const auto written = output.write(text); !written)
     return output.broken_pipe() ? static_cast<int>(kClosedStdout) : fail(written.error());
@@ -105,7 +158,9 @@ Result<detect::Analysis> analysis_of_file(const ProveArguments& prove, const ses
                                        .executable = prove.exe,
                                        .stuck_after_ns = options.stuck_after_ns,
                                        .record_path = options.record_path,
-                                       .replace = options.replace};
+                                       .replace = options.replace,
+                                       .retention = options.retention,
+                                       .why = options.why};
   return session::run_prove_file(file, [](const std::string& text) { warn(text); });
 }
 
@@ -153,6 +208,8 @@ int run_prove(const Arguments& arguments) {
   const auto report = report_options(output->is_stdout() && stdout_is_terminal(), choice->width, prove.report.all);
   const int code = write_report(*output, choice->format->render(*analysis, report), judge(*analysis, choice->fail_on));
   if (!prove.record.empty()) say("wrote " + prove.record);
+  const auto why_not = why_is_not_answered(*analysis, options->why);
+  if (!why_not.empty()) return fail(failure(why_not));
   return code == kDone ? kept : code;
 }
 

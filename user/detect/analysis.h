@@ -194,6 +194,43 @@ struct ReachedGoroutineGroup {
   std::optional<Frame> used_at;  // code that uses the package variable that the path begins at
 };
 
+// Who holds the heap, from a proof's copy of the memory.
+struct HeapHolder {
+  RetainerKind kind = RetainerKind::variable;
+  std::string name;              // in words; goroutines: empty
+  std::optional<Frame> used_at;  // code that uses the package variable
+  std::optional<Frame> created_by;
+  std::optional<Frame> held_at;  // goroutines: the frame that holds most
+  bool proved = false;
+  std::uint64_t goroutines = 0;
+  std::uint64_t goid = 0;
+  std::uint64_t instances = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t objects = 0;
+  std::string path;
+};
+struct HeldType {
+  std::string name;
+  std::uint64_t object_bytes = 0;
+  std::uint64_t instances = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t objects = 0;
+  std::string path;
+  std::optional<Frame> used_at;
+};
+struct HeapHolders {
+  std::string off;  // why it is not known; empty: the rest is the answer
+  std::uint64_t took_ns = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t objects = 0;
+  std::uint64_t references = 0;
+  std::vector<HeapHolder> holders;  // largest first
+  std::vector<HeldType> types;      // largest first
+  std::string asked;                // an address or a type, as it was given; empty: none
+  std::string why_not;              // no way is told, because
+  std::vector<HeldType> ways;       // largest first, each of one object
+};
+
 // How much of the target's memory the last search for retained memory has looked at.
 struct RetentionSummary {
   std::uint64_t searches = 0;
@@ -225,6 +262,7 @@ struct Analysis {
   std::vector<Finding> findings;               // worst first
   std::optional<Proof> proof;                  // nullopt: none was tried
   std::vector<ReachedGoroutineGroup> reached;  // of the proof: what it could not prove; largest first
+  std::optional<HeapHolders> holders;          // nullopt: not looked for
   // Set when a replay judged with another --stuck-after than the one recorded (session.stuck_after_ns is then the new).
   std::optional<std::uint64_t> recorded_stuck_after_ns;
 };

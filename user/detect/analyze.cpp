@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "detect/detector.h"
 #include "detect/frames.h"
+#include "detect/heap_holders.h"
 #include "detect/heap_parts.h"
 #include "detect/memory.h"
 #include "detect/proved_goroutines.h"
@@ -236,6 +237,7 @@ Analysis analyze(const model::Model& model) {
   out.memory = judge_memory(model, judgements);
   out.proof = model.proof();
   out.reached = reached_groups(model, judgements.goroutines);
+  out.holders = heap_holders(model);
   add_findings(model, judgements, out);
   add_checks(model, judgements, out);
   add_floors(model, judgements, out);

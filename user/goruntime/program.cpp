@@ -100,6 +100,7 @@ class LiveProgram final : public Program {
     return image_.file_offset(address);
   }
   [[nodiscard]] std::string variable_name(std::uint64_t address) const override { return symbol_at(image_, address); }
+  [[nodiscard]] std::vector<DataRange> variable_ranges() const override { return variables_of(image_); }
   [[nodiscard]] const process::Target& target() const override { return target_; }
   [[nodiscard]] TargetInfo target_info() const override { return make_target_info(*this); }
 

@@ -64,6 +64,8 @@ class Program {
   // What the symbol table, where there is one, calls the package variable at a link-time address, and how far into it
   // the address is: "main.cache", "main.server+0x18". Empty: not known.
   [[nodiscard]] virtual std::string variable_name(std::uint64_t) const { return {}; }
+  // Where the package variables lie that the symbol table names, link-time, in no order; empty: there is none.
+  [[nodiscard]] virtual std::vector<DataRange> variable_ranges() const { return {}; }
   [[nodiscard]] virtual const process::Target& target() const = 0;
   // Fills everything that TargetInfo wants from the program and the process (procfs identity included).
   [[nodiscard]] virtual TargetInfo target_info() const = 0;

@@ -27,6 +27,7 @@ class ProgramView final : public Program {
   [[nodiscard]] std::string variable_name(std::uint64_t address) const override {
     return program_.variable_name(address);
   }
+  [[nodiscard]] std::vector<DataRange> variable_ranges() const override { return program_.variable_ranges(); }
   [[nodiscard]] const process::Target& target() const override { return target_; }
   [[nodiscard]] TargetInfo target_info() const override { return program_.target_info(); }
 

@@ -34,4 +34,16 @@ std::string symbol_at(const process::ElfImage& image, std::uint64_t address) {
   return {};
 }
 
+std::vector<DataRange> variables_of(const process::ElfImage& image) {
+  std::vector<DataRange> ranges;
+  const auto table = contents(image, ".symtab");
+  for (std::uint64_t at = 0; table && at + sizeof(Elf64_Sym) <= table->size(); at += sizeof(Elf64_Sym)) {
+    const auto symbol = load<Elf64_Sym>(*table, at);
+    if (!symbol || ELF64_ST_TYPE(symbol->st_info) != STT_OBJECT) continue;
+    const std::uint64_t end = symbol->st_value + symbol->st_size;
+    if (end > symbol->st_value) ranges.push_back({symbol->st_value, end});
+  }
+  return ranges;
+}
+
 }  // namespace gotrace::goruntime

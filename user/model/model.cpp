@@ -105,6 +105,11 @@ void Model::apply_one(const Proof& record) {
   saw(record.time_ns);
 }
 
+void Model::apply_one(const HeapRetention& record) {
+  heap_retention_ = record;
+  saw(record.time_ns);
+}
+
 void Model::apply_one(const MemoryFigures& record) {
   resources_.apply(record, heap_.last());
   memory_.push_back(record);

@@ -44,7 +44,8 @@ class Model final : public RecordSink {
   [[nodiscard]] const std::vector<MemoryFigures>& memory() const { return memory_; }  // thinned out when many
   [[nodiscard]] const ResourceTable& resources() const { return resources_; }
   [[nodiscard]] const RetentionTable& retention() const { return retention_; }
-  [[nodiscard]] const std::optional<Proof>& proof() const { return proof_; }  // the last one
+  [[nodiscard]] const std::optional<Proof>& proof() const { return proof_; }                            // the last one
+  [[nodiscard]] const std::optional<HeapRetention>& heap_retention() const { return heap_retention_; }  // likewise
   [[nodiscard]] const std::vector<WaitObjectHolders>& holders() const { return holders_; }
   [[nodiscard]] std::uint64_t parks() const { return parks_; }
   [[nodiscard]] std::uint64_t births() const { return births_; }
@@ -80,6 +81,7 @@ class Model final : public RecordSink {
   void apply_one(const ResourceLook& record);
   void apply_one(const RetentionLook& record);
   void apply_one(const Proof& record);
+  void apply_one(const HeapRetention& record);
   void forget_stack(std::uint64_t goid);
   void saw(std::uint64_t time_ns) { latest_ns_ = time_ns > latest_ns_ ? time_ns : latest_ns_; }
 
@@ -99,6 +101,7 @@ class Model final : public RecordSink {
   ResourceTable resources_;
   RetentionTable retention_;
   std::optional<Proof> proof_;
+  std::optional<HeapRetention> heap_retention_;
   std::vector<WaitObjectHolders> holders_;
   std::uint64_t parks_ = 0, births_ = 0, ends_ = 0;
   std::uint64_t latest_ns_ = 0;

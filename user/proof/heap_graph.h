@@ -55,6 +55,18 @@ class HeapGraph {
   [[nodiscard]] std::uint64_t size(ObjectRef object) const { return spans_[object.span].element_size; }
   [[nodiscard]] bool has_pointers(ObjectRef object) const { return spans_[object.span].data != nullptr; }
   [[nodiscard]] ObjectRef object_of(std::uint64_t number) const;
+  // The run-time address of the type of the object, or of its elements; 0: not known. Known from Go 1.22 on, of objects
+  // above 512 bytes that hold pointers.
+  [[nodiscard]] Address type(ObjectRef object) const {
+    const Span& span = spans_[object.span];
+    if (span.map == Map::large_type) return span.large_type;
+    return span.map == Map::type ? word_at(span.data + object.slot * span.element_size, 0) : 0;
+  }
+  // By rising number of their objects.
+  [[nodiscard]] std::uint32_t spans() const { return static_cast<std::uint32_t>(spans_.size()); }
+  [[nodiscard]] std::uint32_t slots_of(std::uint32_t span) const { return spans_[span].elements; }
+  // Memory of the heap, whether or not an object is there.
+  [[nodiscard]] bool covers(Address address) const { return span_at(address) != kNone; }
 
   // Calls visit(word) for each word of the object that may be a pointer.
   template <typename Visit>

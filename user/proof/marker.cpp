@@ -16,8 +16,19 @@ std::uint32_t Marker::leader() {
   return kOrigin | static_cast<std::uint32_t>(origins_.size() - 1);
 }
 
+void Marker::keep_references(std::uint64_t expected, std::uint64_t most) {
+  if (!leaders_.empty()) references_ = std::make_unique<References>(graph_.slots(), expected, most);
+}
+
+void Marker::note(std::uint64_t number) {
+  const auto object = static_cast<std::uint32_t>(number);
+  if (scanned_object_ != kUnknown) return references_->add(object);
+  if (const std::uint32_t origin = leader(); origin != kUnknown) references_->add_from(origin & ~kOrigin, object);
+}
+
 void Marker::mark(ObjectRef object) {
   const std::uint64_t number = graph_.number(object);
+  if (references_) note(number);
   if (test(bits_, number)) return;
   set(bits_, number);
   ++objects_;
@@ -33,6 +44,7 @@ void Marker::set_aside(ObjectRef object) {
   set(bits_, number);
   ++objects_;
   bytes_ += graph_.size(object);
+  if (references_) note(number);
 }
 
 void Marker::mark_all(Bytes words) {
@@ -53,6 +65,7 @@ void Marker::drain() {
     for (std::size_t i = 0; i < pending_.size(); ++i) {
       if (i + kAhead < pending_.size()) graph_.prefetch(pending_[i + kAhead]);
       scanned_object_ = static_cast<std::uint32_t>(graph_.number(pending_[i]));
+      if (references_) references_->begin(scanned_object_);
       mark_contents(pending_[i]);
     }
     scanned_object_ = kUnknown;

@@ -3,17 +3,19 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "proof/heap_graph.h"
+#include "proof/references.h"
 
 namespace gotrace::proof {
 
 // Where a way to objects begins.
 struct Origin {
   enum class Kind : std::uint8_t {
-    none,
+    none,       // the runtime's own bookkeeping
     variable,   // at `address`
     timer,      // or what else a processor has
     finalizer,  // or a cleanup
@@ -53,6 +55,12 @@ class Marker {
   };
   [[nodiscard]] Path path_to(ObjectRef object, std::size_t most) const;
 
+  // From now on notes what leads to what, `most` references at most. Must be called before anything is marked.
+  void keep_references(std::uint64_t expected, std::uint64_t most);
+  // nullptr: not noted, or there are too many objects to tell.
+  [[nodiscard]] const References* references() const { return references_.get(); }
+  [[nodiscard]] const std::vector<Origin>& origins() const { return origins_; }  // by index
+
   // take_hits() tells when a watched object is marked.
   void watch(ObjectRef object) { set(watched_, graph_.number(object)); }
   [[nodiscard]] std::vector<std::uint64_t> take_hits() { return std::exchange(hits_, {}); }  // numbers of objects
@@ -74,11 +82,13 @@ class Marker {
   }
 
   [[nodiscard]] std::uint32_t leader();
+  void note(std::uint64_t number);
 
   HeapGraph& graph_;
   Bits bits_, watched_;
   std::vector<std::uint32_t> leaders_;  // by object; empty: there are too many objects to tell
   std::vector<Origin> origins_;
+  std::unique_ptr<References> references_;
   Origin origin_;
   std::uint32_t scanned_object_ = kUnknown;  // number of the object whose words are being marked
   std::vector<ObjectRef> pending_, next_;    // level by level: the first way that is found is a shortest one

@@ -8,6 +8,7 @@
 #include <map>
 #include <tuple>
 
+#include "goruntime/goroutine_reader_batch.h"
 #include "goruntime/specials.h"
 #include "proof/deadlocks.h"
 #include "proof/roots.h"
@@ -35,9 +36,11 @@ class Prover {
         stack_scan_(*captured.program, *captured.snapshot),
         roots_(captured, graph_, marker_) {}
 
-  [[nodiscard]] Verdicts run();
+  [[nodiscard]] Verdicts run(const RetentionWish* wish);
 
  private:
+  void judge(Verdicts& verdicts);
+  [[nodiscard]] Address frame_of(std::uint32_t goroutine, ObjectRef object);
   [[nodiscard]] std::string mark_from_roots();
   [[nodiscard]] std::string mark_threads();
   void mark_registers(const process::StoppedThread& thread);
@@ -67,19 +70,36 @@ class Prover {
   std::vector<std::uint32_t> woken_;                   // found in somebody's hands
 };
 
-Verdicts Prover::run() {
+Verdicts Prover::run(const RetentionWish* wish) {
+  const std::uint64_t begin = goruntime::monotonic_ns();
   Verdicts verdicts;
   count_heap(verdicts);
+  if (wish != nullptr) marker_.keep_references(verdicts.scannable_bytes / 8, kMostReferences);
+  judge(verdicts);
+  verdicts.mark_ns = goruntime::monotonic_ns() - begin;
+  if (wish == nullptr || !verdicts.off.empty()) return verdicts;
+  verdicts.retention = find_retention(
+      captured_, graph_, marker_, goroutines_, live_,
+      [this](std::uint32_t goroutine, ObjectRef object) { return frame_of(goroutine, object); }, *wish);
+  return verdicts;
+}
+
+// The outermost frame: who made it, and handed it on.
+Address Prover::frame_of(std::uint32_t goroutine, ObjectRef object) {
+  const auto pointers = stack_scan_.pointers(goroutines_.all()[goroutine]);
+  for (std::size_t i = pointers ? pointers->size() : 0; i-- > 0;)
+    if (graph_.find((*pointers)[i]) == object) return stack_scan_.frame_of(i);
+  return 0;
+}
+
+void Prover::judge(Verdicts& verdicts) {
   verdicts.off = why_unprovable(*captured_.program);
-  if (!verdicts.off.empty()) return verdicts;
-  if (!captured_.incomplete.empty()) {
-    verdicts.off = captured_.incomplete;
-    return verdicts;
-  }
+  if (verdicts.off.empty()) verdicts.off = captured_.incomplete;
+  if (!verdicts.off.empty()) return;
   if (!graph_.complete()) verdicts.off = "a part of the heap was not copied";
   auto goroutines = Goroutines::read(captured_, graph_);
   if (verdicts.off.empty() && !goroutines) verdicts.off = goroutines.error().text;
-  if (!verdicts.off.empty()) return verdicts;
+  if (!verdicts.off.empty()) return;
   goroutines_ = std::move(*goroutines);
   live_.assign(goroutines_.all().size(), false);
   verdicts.goroutines = goroutines_.all().size();
@@ -91,7 +111,6 @@ Verdicts Prover::run() {
   verdicts.scanned_bytes = marker_.scanned_bytes();
   if (verdicts.off.empty()) explain(verdicts);
   if (verdicts.off.empty()) collect(verdicts);
-  return verdicts;
 }
 
 void Prover::count_heap(Verdicts& into) const {
@@ -111,6 +130,7 @@ std::string Prover::mark_from_roots() {
     if (auto why = (roots_.*step)(); !why.empty()) return why;
   }
   if (auto why = mark_threads(); !why.empty()) return why;
+  marker_.from({Origin::Kind::finalizer, 0});
   for (const auto& handle : roots_.weak_handles()) {
     weak_[graph_.number(handle.handle)].push_back(handle.object);
     // Marked already, or watched from now on.
@@ -243,6 +263,7 @@ void Prover::mark_beside(Bytes g) {
 
 std::string Prover::answer_hits(const std::vector<std::uint64_t>& hits) {
   for (const std::uint64_t object : hits) {
+    marker_.from({Origin::Kind::finalizer, 0});
     if (const auto found = weak_.find(object); found != weak_.end())
       for (const ObjectRef target : found->second) marker_.mark(target);
     const auto found = waiters_.find(object);
@@ -276,7 +297,6 @@ void Prover::hold(const Goroutine& goroutine) {
 // Each kind by one of its members: the first that what it waits for was reached of.
 void Prover::explain(Verdicts& into) const {
   constexpr std::size_t kMostGroups = 256;
-  constexpr std::size_t kLongestWay = 1U << 10;
   std::map<std::tuple<Address, goruntime::WaitClass>, ReachedGroup> groups;
   for (std::uint32_t i = 0; i < live_.size(); ++i) {
     const Goroutine& goroutine = goroutines_.all()[i];
@@ -285,12 +305,10 @@ void Prover::explain(Verdicts& into) const {
     if (group.goroutines++ != 0) continue;
     group.goid = goroutine.goid;
     group.wait = goroutine.wait;
-    group.origin = {Origin::Kind::thread, 0};  // one that is just being woken
+    group.way.origin = {Origin::Kind::thread, 0};  // one that is just being woken
     for (const ObjectRef object : goroutines_.awaited(goroutine)) {
       if (!marker_.marked(object)) continue;
-      const auto path = marker_.path_to(object, kLongestWay);
-      group.origin = path.origin;
-      for (const ObjectRef step : path.objects) group.way.push_back({graph_.address(step), graph_.size(step)});
+      group.way = way_to(graph_, marker_, object);
       break;
     }
   }
@@ -338,6 +356,6 @@ std::string why_unprovable(const goruntime::Program& program) {
   return {};
 }
 
-Verdicts prove(const Captured& captured) { return Prover(captured).run(); }
+Verdicts prove(const Captured& captured, const RetentionWish* wish) { return Prover(captured).run(wish); }
 
 }  // namespace gotrace::proof

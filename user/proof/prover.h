@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -17,6 +18,8 @@
 #include "proof/goroutines.h"
 #include "proof/heap_graph.h"
 #include "proof/marker.h"
+#include "proof/retention.h"
+#include "proof/way.h"
 
 namespace gotrace::proof {
 
@@ -32,12 +35,7 @@ struct ReachedGroup {
   std::uint64_t goid = 0;
   std::uint64_t goroutines = 0;
   goruntime::WaitClass wait = goruntime::WaitClass::none;
-  Origin origin;
-  struct Step {
-    Address address = 0;
-    std::uint64_t size = 0;
-  };
-  std::vector<Step> way;  // objects, from what is waited for to the origin
+  Way way;  // to what is waited for
 };
 
 struct Verdicts {
@@ -51,11 +49,14 @@ struct Verdicts {
   std::uint64_t scanned_bytes = 0;
   std::uint64_t heap_bytes = 0;  // spans in use
   std::uint64_t scannable_bytes = 0;
+  std::uint64_t mark_ns = 0;           // all of this took so long, without the retention
+  std::optional<Retention> retention;  // nullopt: not wished for, or nothing was concluded
 };
 
 // Why no goroutine of this program can be proved leaked, whatever its memory holds; empty: nothing is against it.
 [[nodiscard]] std::string why_unprovable(const goruntime::Program& program);
 
-[[nodiscard]] Verdicts prove(const Captured& captured);
+// `wish`: what is to be told of who holds the memory; nullptr: nothing.
+[[nodiscard]] Verdicts prove(const Captured& captured, const RetentionWish* wish);
 
 }  // namespace gotrace::proof

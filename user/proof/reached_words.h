@@ -1,13 +1,11 @@
 // Why goroutines may still be woken, in words.
 #pragma once
 
-#include "goruntime/symbolizer.h"
 #include "proof/prover.h"
+#include "proof/way_words.h"
 
 namespace gotrace::proof {
 
-// `program` sees the snapshot: types are read from it.
-[[nodiscard]] ReachedGoroutines describe(const goruntime::Program& program, goruntime::Symbolizer& symbolizer,
-                                         const ReachedGroup& group);
+[[nodiscard]] ReachedGoroutines describe(WayWords& words, const ReachedGroup& group);
 
 }  // namespace gotrace::proof

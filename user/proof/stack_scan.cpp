@@ -40,29 +40,33 @@ std::optional<Address> StackScan::word(Address address) const {
   return address < begin_ ? std::nullopt : load<Address>(stack_, address - begin_);
 }
 
-bool StackScan::take_words(Address begin, const std::vector<bool>& map) {
-  for (std::size_t i = 0; i < map.size(); ++i) {
-    if (!map[i]) continue;
-    const auto value = word(begin + 8 * i);
-    if (!value) return false;
-    pointers_.push_back(*value);
-  }
+bool StackScan::take_word(Address address, Address pc) {
+  const auto value = word(address);
+  if (!value) return false;
+  pointers_.push_back(*value);
+  found_in_.push_back(pc);
+  return true;
+}
+
+bool StackScan::take_words(Address begin, const std::vector<bool>& map, Address pc) {
+  for (std::size_t i = 0; i < map.size(); ++i)
+    if (map[i] && !take_word(begin + 8 * i, pc)) return false;
   return true;
 }
 
 // runtime/traceback.go, unwinder.resolveInternal: locals end below the saved frame pointer, arguments begin above the
 // return address.
-bool StackScan::take_frame(const Frame& frame, Address sp) {
+bool StackScan::take_frame(const Frame& frame, Address sp, Address pc) {
   const Address return_slot = sp + frame.delta;
   const Address locals_end = frame.delta > 0 ? return_slot - 8 : return_slot;
   const Address arguments = return_slot + 8;
   if (8 * frame.maps.locals.size() > locals_end - sp) return false;
-  if (!take_words(locals_end - 8 * frame.maps.locals.size(), frame.maps.locals)) return false;
-  if (!take_words(arguments, frame.maps.arguments)) return false;
+  if (!take_words(locals_end - 8 * frame.maps.locals.size(), frame.maps.locals, pc)) return false;
+  if (!take_words(arguments, frame.maps.arguments, pc)) return false;
   for (const auto& object : frame.maps.objects) {
     const Address base = object.offset >= 0 ? arguments : locals_end;
     const Address begin = base + static_cast<Address>(static_cast<std::int64_t>(object.offset));
-    if (begin >= sp) objects_.push_back({begin, object.size});  // below: not made yet
+    if (begin >= sp) objects_.push_back({begin, object.size, pc});  // below: not made yet
   }
   return true;
 }
@@ -78,11 +82,8 @@ bool StackScan::follow_objects() {
     Object& object = *std::prev(after);
     if (object.visited || pointer - object.begin >= object.size) continue;
     object.visited = true;
-    for (Address at = object.begin; at + 8 <= object.begin + object.size; at += 8) {
-      const auto value = word(at);
-      if (!value) return false;
-      pointers_.push_back(*value);
-    }
+    for (Address at = object.begin; at + 8 <= object.begin + object.size; at += 8)
+      if (!take_word(at, object.pc)) return false;
   }
   return true;
 }
@@ -113,6 +114,7 @@ std::optional<std::vector<std::uint64_t>> StackScan::pointers(const Goroutine& g
   end_ = goroutine.stack_hi;
   stack_ = *stack;
   pointers_.clear();
+  found_in_.clear();
   objects_.clear();
   auto pc = load_or_zero<Address>(*saved_pc, 0);
   if (!parked(pc)) return std::nullopt;
@@ -122,7 +124,7 @@ std::optional<std::vector<std::uint64_t>> StackScan::pointers(const Goroutine& g
     if (!frame.known) return std::nullopt;
     if (frame.outermost) return follow_objects() ? std::optional(pointers_) : std::nullopt;
     const auto return_address = word(sp + frame.delta);
-    if (!return_address || !take_frame(frame, sp)) return std::nullopt;
+    if (!return_address || !take_frame(frame, sp, pc)) return std::nullopt;
     pc = *return_address;
     sp += frame.delta + 8;
   }

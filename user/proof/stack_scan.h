@@ -21,6 +21,8 @@ class StackScan {
 
   // Words of its stack that are pointers in use. nullopt: not known for all of its frames, so that each word may be.
   [[nodiscard]] std::optional<std::vector<std::uint64_t>> pointers(const Goroutine& goroutine);
+  // The frame, told by a return address of its function, that the last pointers() found a pointer of this index in.
+  [[nodiscard]] Address frame_of(std::size_t pointer) const { return found_in_[pointer]; }
 
  private:
   struct Frame {  // what holds for all frames that stopped at one place
@@ -32,12 +34,14 @@ class StackScan {
   struct Object {
     Address begin = 0;
     std::uint32_t size = 0;
+    Address pc = 0;
     bool visited = false;
   };
   const Frame& frame_at(Address pc);
   [[nodiscard]] std::optional<Address> word(Address address) const;
-  [[nodiscard]] bool take_words(Address begin, const std::vector<bool>& map);
-  [[nodiscard]] bool take_frame(const Frame& frame, Address sp);
+  [[nodiscard]] bool take_word(Address address, Address pc);
+  [[nodiscard]] bool take_words(Address begin, const std::vector<bool>& map, Address pc);
+  [[nodiscard]] bool take_frame(const Frame& frame, Address sp, Address pc);
   [[nodiscard]] bool follow_objects();
   [[nodiscard]] bool is_plain(Address g) const;
   [[nodiscard]] bool parked(Address pc) const;
@@ -50,6 +54,7 @@ class StackScan {
   Address end_ = 0;
   Bytes stack_;
   std::vector<std::uint64_t> pointers_;
+  std::vector<Address> found_in_;  // by pointer
   std::vector<Object> objects_;
 };
 

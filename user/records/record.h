@@ -486,11 +486,71 @@ struct Proof {
   std::vector<ReachedGoroutines> reached;
 };
 
+// Who holds the heap: what each retains, that is what would be garbage without it.
+enum class RetainerKind : std::uint8_t {
+  variable,    // a package variable
+  goroutines,  // stacks of the goroutines of one go statement
+  timers,      // and what else the processors have; as from finalizers on, of what no variable or stack holds
+  shared,      // objects of one type or size that several package variables or goroutines hold
+  finalizers,  // cleanups and weak pointers as well
+  foreign,     // C's memory
+  threads,     // registers, and stacks of the scheduler
+  runtime,     // what the runtime keeps of goroutines
+};
+struct HeapRetainer {  // a part of a HeapRetention
+  RetainerKind kind = RetainerKind::variable;
+  std::string name;                          // in words; goroutines: empty
+  LocationId used_at = LocationId::none;     // code that uses the package variable
+  LocationId created_at = LocationId::none;  // goroutines: their go statement
+  LocationId held_at = LocationId::none;     // goroutines: the frame that holds most, of the one that holds most
+  bool proved = false;                       // goroutines, or shared by such: nothing can ever run them again
+  std::uint64_t goroutines = 0;
+  std::uint64_t goid = 0;       // of the one that holds most
+  std::uint64_t instances = 0;  // shared: how many objects
+  std::uint64_t bytes = 0;      // retained
+  std::uint64_t objects = 0;
+  std::string path;  // in words, from the root on, to where most of it spreads out; names only, no contents
+  friend bool operator==(const HeapRetainer&, const HeapRetainer&) = default;
+};
+struct HeapType {  // a part of a HeapRetention: objects of one type, or of one size where the type is not known
+  std::string name;
+  std::uint64_t object_bytes = 0;  // of the one that retains most
+  std::uint64_t instances = 0;
+  std::uint64_t bytes = 0;  // retained by these
+  std::uint64_t objects = 0;
+  std::string path;  // to the one that retains most
+  LocationId used_at = LocationId::none;
+  friend bool operator==(const HeapType&, const HeapType&) = default;
+};
+struct HeapPath {    // a part of a HeapRetention: the way to an object that was asked for
+  std::string name;  // type, or size
+  std::uint64_t object_bytes = 0;
+  std::uint64_t bytes = 0;  // retained by it
+  std::uint64_t objects = 0;
+  std::string path;
+  LocationId used_at = LocationId::none;
+  friend bool operator==(const HeapPath&, const HeapPath&) = default;
+};
+// From the same copy of the memory as the Proof before it.
+struct HeapRetention {
+  std::uint64_t time_ns = 0;
+  std::string off;  // why it is not known; empty: the rest is the answer
+  std::uint64_t took_ns = 0;
+  std::uint64_t bytes = 0;  // reachable, by proved goroutines as well
+  std::uint64_t objects = 0;
+  std::uint64_t references = 0;         // that were followed
+  std::vector<HeapRetainer> retainers;  // largest first
+  std::vector<HeapType> types;          // largest first
+  std::string asked;                    // an address or a type, as it was given; empty: none
+  std::string why_not;                  // no way is told, because
+  std::vector<HeapPath> ways;           // largest first
+};
+
 using Record =
     std::variant<LocationRecord, StackRecord, SessionStart, SessionEnd, TargetInfo, SourceState, Gap, Loss,
                  GoroutineState, GoroutinesGone, Snapshot, WaitObjectHolders, Birth, Park, End, AllocationSample,
                  AllocationFates, ProbeState, Overhead, HeapBucket, HeapProfile, HeapCounters, MemoryFigures,
-                 TargetWrite, ResourceLook, GoroutinesSeen, RetentionLook, Proof>;
+                 TargetWrite, ResourceLook, GoroutinesSeen, RetentionLook, Proof, HeapRetention>;
 
 // Where records go: a recorder, the model, or both. Called from one thread.
 class RecordSink {

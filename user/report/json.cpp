@@ -46,6 +46,7 @@ std::string render_json(const detect::Analysis& analysis, const ReportOptions& /
   report["call_sites"] = call_sites_known(analysis) ? sites : Json(nullptr);
   report["findings"] = findings;
   report["proof"] = json_proof(analysis);
+  report["held_by"] = json_holders(analysis);
   return dump(report, 2) + '\n';
 }
 
@@ -54,6 +55,7 @@ std::string render_jsonl(const detect::Analysis& analysis, const ReportOptions& 
   append_line(out, "header", json_header(analysis));
   append_line(out, "memory", json_memory(analysis));
   if (analysis.proof) append_line(out, "proof", json_proof(analysis));
+  if (analysis.holders) append_line(out, "held_by", json_holders(analysis));
   for (const auto& finding : analysis.findings) append_line(out, "finding", json_finding(finding));
   for (const auto& site : analysis.goroutines.sites) append_line(out, "creation_site", json_creation_site(site));
   for (const auto& group : analysis.goroutines.groups) append_line(out, "group", json_group(group));

@@ -5,14 +5,13 @@ namespace gotrace::report {
 
 namespace {
 
-Json json_frame(const Frame& frame) {
+Json frame_object(const Frame& frame) {
   return {{"function", frame.function}, {"file", frame.file}, {"line", frame.line}, {"inlined", frame.inlined}};
 }
-Json json_frame(const std::optional<Frame>& frame) { return frame ? json_frame(*frame) : Json(nullptr); }
 
 Json json_stack(const std::vector<Frame>& stack) {
   Json frames = Json::array();
-  for (const auto& frame : stack) frames.push_back(json_frame(frame));
+  for (const auto& frame : stack) frames.push_back(frame_object(frame));
   return frames;
 }
 
@@ -41,6 +40,8 @@ Json json_limit(const detect::LimitForecast& limit) {
 }
 
 }  // namespace
+
+Json json_frame(const std::optional<Frame>& frame) { return frame ? frame_object(*frame) : Json(nullptr); }
 
 std::string dump(const Json& value, int indent) {
   return value.dump(indent, ' ', false, Json::error_handler_t::replace);

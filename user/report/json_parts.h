@@ -11,7 +11,7 @@ namespace gotrace::report {
 using Json = nlohmann::ordered_json;
 
 inline constexpr const char* kReportSchema = "gotrace-leak/report/1";
-inline constexpr int kReportSchemaMinor = 1;
+inline constexpr int kReportSchemaMinor = 2;
 
 [[nodiscard]] Json json_header(const detect::Analysis& analysis);  // schema, tool, summary, target, window
 [[nodiscard]] Json json_sources(const detect::Analysis& analysis);
@@ -21,7 +21,9 @@ inline constexpr int kReportSchemaMinor = 1;
 [[nodiscard]] Json json_group(const detect::GoroutineGroup& group);
 [[nodiscard]] Json json_call_site(const detect::CallSite& site);
 [[nodiscard]] Json json_finding(const detect::Finding& finding);
-[[nodiscard]] Json json_proof(const detect::Analysis& analysis);  // null: none was tried
+[[nodiscard]] Json json_proof(const detect::Analysis& analysis);    // null: none was tried
+[[nodiscard]] Json json_holders(const detect::Analysis& analysis);  // null: not looked for
+[[nodiscard]] Json json_frame(const std::optional<Frame>& frame);
 
 // One value as text; indent -1: on one line. Bytes that are no UTF-8 (names of the target) become U+FFFD.
 [[nodiscard]] std::string dump(const Json& value, int indent);

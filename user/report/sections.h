@@ -18,6 +18,7 @@ void print_finding(Page& page, const detect::Analysis& analysis, const detect::F
 void print_trends(Page& page, const detect::Analysis& analysis);
 // Of a proof: who may still run, and why.
 void print_reached(Page& page, const detect::Analysis& analysis);
+void print_holders(Page& page, const detect::Analysis& analysis);
 void print_groups(Page& page, const detect::Analysis& analysis);
 void print_call_sites(Page& page, const detect::Analysis& analysis);
 void print_creation_sites(Page& page, const detect::Analysis& analysis);

@@ -16,6 +16,7 @@ std::string render_text(const detect::Analysis& analysis, const ReportOptions& o
     print_trends(page, analysis);
   }
   if (analysis.proof) print_reached(page, analysis);
+  print_holders(page, analysis);
   if ((analysis.findings.empty() && !analysis.proof) || options.all) {
     print_groups(page, analysis);
     if (!analysis.proof) print_call_sites(page, analysis);

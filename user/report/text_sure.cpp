@@ -70,6 +70,13 @@ std::string proof_text(const Proof& proof) {
       time(proof.mark_ns));
 }
 
+std::string holders_text(const detect::Analysis& analysis) {
+  if (!analysis.holders || !analysis.holders->off.empty()) return {};
+  return fmt::format("Who holds the memory: {} more, over {} references.",
+                     format_duration(static_cast<double>(analysis.holders->took_ns) / 1e9),
+                     format_count(analysis.holders->references));
+}
+
 std::string probe_extent(const Page& page, const detect::ProbeSummary& probe) {
   const auto& state = probe.state;
   const auto extent =
@@ -260,7 +267,8 @@ void print_how_sure(Page& page, const detect::Analysis& analysis) {
   page.blank();
   if (analysis.proof) {
     const auto caveats = join_sentences({other_losses_text(page, analysis), layout_text(page, analysis)});
-    page.paragraph("HOW SURE   ", 11, join_sentences({proof_text(*analysis.proof), caveats}), Style::bold, 8);
+    page.paragraph("HOW SURE   ", 11, join_sentences({proof_text(*analysis.proof), holders_text(analysis), caveats}),
+                   Style::bold, 8);
     print_not_checked(page, analysis);
     print_source_states(page, analysis);
     return;

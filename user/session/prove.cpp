@@ -38,7 +38,8 @@ constexpr unsigned kMostCopiers = 4;  // threads that copy: the memory's bandwid
 proof::CaptureLimits limits_of(const ProveOptions& options) {
   // The target's own threads stand still, so that their CPUs are free.
   const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
-  return {.max_pause_ns = options.max_pause_ns, .threads = std::min(processors, kMostCopiers)};
+  const unsigned threads = options.threads != 0 ? options.threads : std::min(processors, kMostCopiers);
+  return {.max_pause_ns = options.max_pause_ns, .threads = threads};
 }
 
 // `given`: null for a process that is there.
@@ -69,9 +70,13 @@ class ProveSession {
  private:
   void look_at_memory();
   void read_goroutines(const goruntime::Program& program, std::uint64_t now_ns);
-  [[nodiscard]] Result<Proof> prove();
-  [[nodiscard]] Result<Proof> stop_and_prove();
-  [[nodiscard]] Proof judge(const proof::Captured& captured);
+  struct Proved {
+    Proof proof;
+    std::optional<HeapRetention> retention;  // nullopt: not wished for, or nothing could be proved
+  };
+  [[nodiscard]] Result<Proved> prove();
+  [[nodiscard]] Result<Proved> stop_and_prove();
+  [[nodiscard]] Proved judge(const proof::Captured& captured);
   void finish();
 
   const ProveOptions& options_;
@@ -105,6 +110,7 @@ Proof proof_of(const proof::Captured& captured, const proof::Verdicts& verdicts)
   proof.marked_objects = verdicts.marked_objects;
   proof.marked_bytes = verdicts.marked_bytes;
   proof.scanned_bytes = verdicts.scanned_bytes;
+  proof.mark_ns = verdicts.mark_ns;
   proof.goroutines = verdicts.goroutines;
   proof.candidates = verdicts.candidates;
   for (const proof::ProvedGoroutine& goroutine : verdicts.proved) {
@@ -127,41 +133,45 @@ void withdraw(Proof& proof, std::uint64_t goid) {
   proof.reached.clear();
 }
 
-Result<Proof> ProveSession::prove() {
+Result<ProveSession::Proved> ProveSession::prove() {
   if (auto why = proof::why_unprovable(program_); !why.empty()) {  // not stopped for nothing
     if (keep_) keep_(program_, nullptr, {});
     Proof proof;
     proof.time_ns = given_ ? given_->resumed_ns : monotonic_ns();
     proof.off = std::move(why);
     read_goroutines(program_, proof.time_ns);
-    return proof;
+    return Proved{std::move(proof), std::nullopt};
   }
   return given_ ? judge(*given_) : stop_and_prove();
 }
 
-Result<Proof> ProveSession::stop_and_prove() {
+Result<ProveSession::Proved> ProveSession::stop_and_prove() {
   const auto captured = proof::capture(program_, limits_of(options_));
   if (!captured) return captured.error();
   ::setpriority(PRIO_PROCESS, 0, std::min(19, ::getpriority(PRIO_PROCESS, 0) + 10));  // the target goes first
   if (!keep_) return judge(*captured);
   process::KeptPages pages(program_.target().memory());
   captured->snapshot->fall_back_to(&pages);
-  auto proof = judge(*captured);
+  auto proved = judge(*captured);
   keep_(program_, &*captured, pages.ranges());
-  return proof;
+  return proved;
 }
 
-Proof ProveSession::judge(const proof::Captured& captured) {
+ProveSession::Proved ProveSession::judge(const proof::Captured& captured) {
   read_goroutines(*captured.program, captured.resumed_ns);
-  const std::uint64_t begin = monotonic_ns();
-  const proof::Verdicts verdicts = proof::prove(captured);
-  auto proof = proof_of(captured, verdicts);
-  proof.mark_ns = monotonic_ns() - begin;
-  for (const proof::ReachedGroup& group : verdicts.reached)
-    proof.reached.push_back(proof::describe(*captured.program, symbolizer_, group));
-  if (given_) return proof;  // what has become of it since nobody knows
-  if (const auto goid = proof::find_contradiction(program_, captured, verdicts)) withdraw(proof, *goid);
-  return proof;
+  const proof::RetentionWish wish{options_.why};
+  const proof::Verdicts verdicts = proof::prove(captured, options_.retention ? &wish : nullptr);
+  Proved result{proof_of(captured, verdicts), std::nullopt};
+  proof::WayWords words(*captured.program, symbolizer_);
+  for (const proof::ReachedGroup& group : verdicts.reached) result.proof.reached.push_back(describe(words, group));
+  if (verdicts.retention) result.retention = words.retention(*verdicts.retention, options_.why);
+  if (result.retention) result.retention->time_ns = captured.resumed_ns;
+  if (given_) return result;  // what has become of it since nobody knows
+  if (const auto goid = proof::find_contradiction(program_, captured, verdicts)) {
+    withdraw(result.proof, *goid);
+    result.retention.reset();
+  }
+  return result;
 }
 
 void ProveSession::finish() {
@@ -178,9 +188,10 @@ Result<detect::Analysis> ProveSession::run() {
   hub_.accept(program_.target_info());
   hub_.release_warnings();
   look_at_memory();
-  const auto proof = prove();
-  if (!proof) return proof.error();
-  hub_.accept(*proof);
+  const auto proved = prove();
+  if (!proved) return proved.error();
+  hub_.accept(proved->proof);
+  if (proved->retention) hub_.accept(*proved->retention);
   finish();
   return detect::analyze(hub_.model());
 }
@@ -262,6 +273,8 @@ Result<detect::Analysis> run_prove_file(const ProveFileOptions& options,
   prove.stuck_after_ns = options.stuck_after_ns;
   prove.record_path = options.record_path;
   prove.replace = options.replace;
+  prove.retention = options.retention;
+  prove.why = options.why;
   auto hub = open_hub(prove, warn);
   if (!hub) return hub.error();
   return finished(**hub, ProveSession(prove, *captured, **hub).run());

@@ -54,6 +54,9 @@ struct LiveCallbacks {
 struct ProveOptions {
   pid_t pid = 0;
   std::uint64_t max_pause_ns = 250'000'000;
+  unsigned threads = 0;   // that copy; 0: as many as are of use
+  bool retention = true;  // tells who holds the memory
+  std::string why;        // an address or a type: the way to it; empty: none
   std::uint64_t stuck_after_ns = 300'000'000'000;
   std::string record_path;    // empty: no trace kept
   std::string snapshot_path;  // empty: what was copied is not kept
@@ -82,6 +85,8 @@ struct ProveFileOptions {
   std::uint64_t stuck_after_ns = 300'000'000'000;
   std::string record_path;  // empty: no trace kept
   bool replace = false;
+  bool retention = true;  // as ProveOptions
+  std::string why;
 };
 // The same of a process's memory that was kept. An Error when the file can't be read, or is damaged.
 [[nodiscard]] Result<detect::Analysis> run_prove_file(const ProveFileOptions& options,

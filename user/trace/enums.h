@@ -31,6 +31,8 @@ inline constexpr ResourceKind kLast<ResourceKind> = ResourceKind::finalizer_cycl
 template <>
 inline constexpr RetentionKind kLast<RetentionKind> = RetentionKind::stack;
 template <>
+inline constexpr RetainerKind kLast<RetainerKind> = RetainerKind::runtime;
+template <>
 inline constexpr WaitKind kLast<WaitKind> = WaitKind::condition;
 template <>
 inline constexpr WaitDirection kLast<WaitDirection> = WaitDirection::receive;

@@ -13,7 +13,7 @@ namespace gotrace::trace {
 
 // A reader refuses another major version; a higher minor one only adds record types and fields, which are skipped.
 constexpr std::uint16_t kMajor = 1;
-constexpr std::uint16_t kMinor = 3;
+constexpr std::uint16_t kMinor = 4;
 
 constexpr std::string_view kMagic = "\x89GTL";  // not ASCII: no text file starts like this
 constexpr std::size_t kFileHeaderBytes = 8;     // magic, major, minor

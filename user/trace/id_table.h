@@ -56,6 +56,13 @@ class IdTable {
     for (ReachedGoroutines& reached : record.reached) repair(reached.used_at);
     return record.held_bytes.size() == record.goids.size() && record.deadlocks.size() == record.goids.size();
   }
+  [[nodiscard]] bool admit(HeapRetention& record) {
+    for (HeapRetainer& retainer : record.retainers)
+      for (LocationId* id : {&retainer.used_at, &retainer.created_at, &retainer.held_at}) repair(*id);
+    for (HeapType& type : record.types) repair(type.used_at);
+    for (HeapPath& way : record.ways) repair(way.used_at);
+    return true;
+  }
   [[nodiscard]] static bool admit(const GoroutinesSeen& record) {
     return record.wait_since_ns.size() == record.goids.size() && record.stack_bytes.size() == record.goids.size();
   }

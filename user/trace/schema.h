@@ -421,4 +421,65 @@ struct Schema<Proof> {
   }
 };
 
+template <>
+struct Schema<HeapRetainer> {
+  static void visit(auto& v, auto& r) {
+    v(1, r.kind);
+    v(2, r.name);
+    v(3, r.used_at);
+    v(4, r.created_at);
+    v(5, r.held_at);
+    v(6, r.proved);
+    v(7, r.goroutines);
+    v(8, r.goid);
+    v(9, r.instances);
+    v(10, r.bytes);
+    v(11, r.objects);
+    v(12, r.path);
+  }
+};
+
+template <>
+struct Schema<HeapType> {
+  static void visit(auto& v, auto& r) {
+    v(1, r.name);
+    v(2, r.object_bytes);
+    v(3, r.instances);
+    v(4, r.bytes);
+    v(5, r.objects);
+    v(6, r.path);
+    v(7, r.used_at);
+  }
+};
+
+template <>
+struct Schema<HeapPath> {
+  static void visit(auto& v, auto& r) {
+    v(1, r.name);
+    v(2, r.object_bytes);
+    v(3, r.bytes);
+    v(4, r.objects);
+    v(5, r.path);
+    v(6, r.used_at);
+  }
+};
+
+template <>
+struct Schema<HeapRetention> {
+  static constexpr std::uint32_t number = 28;
+  static void visit(auto& v, auto& r) {
+    v(1, r.time_ns);
+    v(2, r.off);
+    v(3, r.took_ns);
+    v(4, r.bytes);
+    v(5, r.objects);
+    v(6, r.references);
+    v(7, r.retainers);
+    v(8, r.types);
+    v(9, r.asked);
+    v(10, r.why_not);
+    v(11, r.ways);
+  }
+};
+
 }  // namespace gotrace::trace

@@ -176,6 +176,55 @@ TEST_CASE("what is set aside leads nowhere; what is watched tells") {
   CHECK(marker.take_hits() == std::vector<std::uint64_t>{snapped.graph->number(second)});
 }
 
+TEST_CASE("references are noted as they are found, from origins and from objects") {
+  Heap heap;
+  heap.put(heap.small(0), heap.small(1) + 8);
+  heap.is_pointer(heap.small(0));
+  heap.put(heap.small(0) + 8, heap.plain(7));
+  heap.is_pointer(heap.small(0) + 8);
+  heap.put(heap.small(1), heap.small(0));
+  heap.is_pointer(heap.small(1));
+  Snapped snapped(heap);
+  Marker& marker = *snapped.marker;
+  const auto number = [&](Address address) {
+    return static_cast<std::uint32_t>(snapped.graph->number(*snapped.graph->find(address)));
+  };
+  marker.keep_references(16, 16);
+  marker.from({Origin::Kind::variable, 0x1000});
+  marker.mark(heap.small(0));
+  marker.from({Origin::Kind::goroutine, 7});
+  marker.mark(heap.small(1));
+  marker.drain();
+  REQUIRE(marker.references() != nullptr);
+  const References& references = *marker.references();
+  CHECK(references.complete());
+  CHECK(references.size() == 5);
+  const auto of = [&](Address address) {
+    const auto found = references.of(number(address));
+    return std::vector<std::uint32_t>(found.begin(), found.end());
+  };
+  CHECK(of(heap.small(0)) == std::vector<std::uint32_t>{number(heap.small(1)), number(heap.plain(7))});
+  CHECK(of(heap.small(1)) == std::vector<std::uint32_t>{number(heap.small(0))});
+  CHECK(of(heap.plain(7)).empty());
+  REQUIRE(references.from_origins().size() == 2);
+  CHECK(marker.origins()[references.from_origins()[1].origin] == Origin{Origin::Kind::goroutine, 7});
+  CHECK(references.from_origins()[1].object == number(heap.small(1)));
+}
+
+TEST_CASE("more references than there is room for are not half told") {
+  Heap heap;
+  heap.put(heap.small(0), heap.small(1));
+  heap.is_pointer(heap.small(0));
+  heap.put(heap.small(0) + 8, heap.small(2));
+  heap.is_pointer(heap.small(0) + 8);
+  Snapped snapped(heap);
+  snapped.marker->keep_references(1, 1);
+  snapped.marker->mark(heap.small(0));
+  snapped.marker->drain();
+  CHECK_FALSE(snapped.marker->references()->complete());
+  CHECK(snapped.marked(heap.small(2)));
+}
+
 TEST_CASE("a span that was not copied makes the graph incomplete") {
   Heap heap;
   testing::World world{24};

@@ -148,8 +148,8 @@ TEST_CASE("key order is fixed") {
   std::vector<std::string> keys;
   for (const auto& [name, value] : report.items()) keys.push_back(name);
   CHECK(keys == std::vector<std::string>{"schema", "schema_minor", "tool", "summary", "target", "window", "sources",
-                                         "overhead", "loss", "memory", "goroutines", "call_sites", "findings",
-                                         "proof"});
+                                         "overhead", "loss", "memory", "goroutines", "call_sites", "findings", "proof",
+                                         "held_by"});
 }
 
 TEST_CASE("JSON lines: a header, then one value a line") {
@@ -163,4 +163,25 @@ TEST_CASE("formats are found by name") {
   CHECK(find_format("json") != nullptr);
   CHECK(find_format("jsonl")->render == render_jsonl);
   CHECK(find_format("yaml") == nullptr);
+}
+
+TEST_CASE("who holds the heap: what is not known is null, what was asked for is there") {
+  const auto nothing = json::parse(render_json(test::unprovable(), {}));
+  CHECK(nothing["held_by"].is_null());
+  const auto report = json::parse(render_json(test::nothing_proved(), {}));
+  const auto& held = report["held_by"];
+  CHECK(held["off"].is_null());
+  CHECK(held["retainers"].size() == 4);
+  CHECK(held["retainers"][0]["kind"] == "package-variable");
+  CHECK(held["retainers"][0]["goroutines"].is_null());
+  CHECK(held["retainers"][1]["goroutines"] == 5000);
+  CHECK(held["why"]["asked"] == "main.session");
+  CHECK(held["why"]["not"].is_null());
+  CHECK(held["why"]["ways"].size() == 1);
+  auto off = test::proved();
+  off.holders->off = "too large";
+  const auto none = json::parse(render_json(off, {}));
+  CHECK(none["held_by"]["off"] == "too large");
+  CHECK(none["held_by"]["retainers"].is_null());
+  CHECK(none["held_by"]["why"].is_null());
 }

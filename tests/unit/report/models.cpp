@@ -271,8 +271,54 @@ detect::Analysis stuck() {
   return analysis;
 }
 
+namespace {
+
+detect::HeapHolders holders() {
+  detect::HeapHolders result;
+  result.took_ns = 240'000'000;
+  result.bytes = 318 * kMiB;
+  result.objects = 2'400'000;
+  result.references = 4'100'000;
+  detect::HeapHolder variable;
+  variable.name = "package variable main.registry";
+  variable.bytes = 201 * kMiB;
+  variable.objects = 1'900'000;
+  variable.path =
+      "package variable main.registry -> an object of 208 bytes -> []main.entry in an object of 2097152 bytes";
+  detect::HeapHolder goroutines;
+  goroutines.kind = RetainerKind::goroutines;
+  goroutines.created_by = frame("main.(*Batch).Run", "/src/billing/batch.go", 132);
+  goroutines.held_at = frame("main.(*Batch).wait", "/src/billing/batch.go", 158);
+  goroutines.proved = true;
+  goroutines.goroutines = 5000;
+  goroutines.goid = 81'340;
+  goroutines.bytes = 61 * kMiB;
+  goroutines.objects = 20'000;
+  detect::HeapHolder shared;
+  shared.kind = RetainerKind::shared;
+  shared.name = "main.session";
+  shared.instances = 400;
+  shared.bytes = 40 * kMiB;
+  shared.objects = 4'000;
+  shared.path = "a package variable -> an object of 4096 bytes -> main.session in an object of 1024 bytes";
+  shared.used_at = frame("main.setup", "/src/billing/main.go", 12);
+  detect::HeapHolder timers;
+  timers.kind = RetainerKind::timers;
+  timers.name = "timers, and what else the scheduler has";
+  timers.bytes = kMiB;
+  timers.objects = 1;
+  result.holders = {variable, goroutines, shared, timers};
+  result.types = {
+      {"main.entry", 2 * kMiB, 1, 200 * kMiB, 1'900'000, variable.path, std::nullopt},
+      {"objects of 64 bytes", 64, 3000, 2 * kMiB, 9000, "goroutine 7 -> an object of 64 bytes", std::nullopt}};
+  return result;
+}
+
+}  // namespace
+
 detect::Analysis proved() {
   auto analysis = stuck();
+  analysis.holders = holders();
   detect::Finding& finding = analysis.findings.front();
   finding.verdict = detect::Verdict::proved;
   finding.trend = detect::Trend::unknown;
@@ -325,12 +371,17 @@ detect::Analysis nothing_proved() {
   analysis.proof->goids.clear();
   analysis.proof->held_bytes.clear();
   analysis.proof->deadlocks.clear();
+  analysis.holders->asked = "main.session";
+  analysis.holders->ways = {{"main.session in an object of 1024 bytes", 1024, 1, kMiB, 10,
+                             "a package variable -> an object of 4096 bytes -> main.session in an object of 1024 bytes",
+                             frame("main.setup", "/src/billing/main.go", 12)}};
   analysis.summary.verdict = detect::SummaryVerdict::insufficient_data;
   return analysis;
 }
 
 detect::Analysis unprovable() {
   auto analysis = nothing_proved();
+  analysis.holders.reset();
   analysis.proof = Proof{};
   analysis.proof->off = "it has loaded plugins, whose package variables are not looked at";
   analysis.summary.checked.clear();
@@ -356,6 +407,13 @@ detect::Analysis hostile() {
     item.stack = {*item.blocked_at};
   }
   analysis.call_sites.front().stack.front().function = bad;
+  analysis.holders = holders();
+  analysis.holders->asked = analysis.holders->why_not = bad;
+  for (auto& holder : analysis.holders->holders) {
+    holder.name = holder.path = bad;
+    if (holder.created_by) holder.created_by->function = holder.held_at->file = bad;
+  }
+  for (auto& type : analysis.holders->types) type.name = type.path = bad;
   analysis.gaps = {{5, 1, bad}};
   analysis.loss[bad] = 7;
   analysis.sources = {{0, bad, SourceStatus::failed, bad, bad}};

@@ -9,7 +9,7 @@ namespace gotrace::trace::test {
 namespace {
 
 // Adding an alternative to Record must lead here: add it to both lists below and to `Members` and change the number.
-static_assert(std::variant_size_v<Record> == 28);
+static_assert(std::variant_size_v<Record> == 29);
 
 constexpr std::uint64_t kHuge = std::numeric_limits<std::uint64_t>::max();
 
@@ -195,6 +195,13 @@ std::vector<Record> one_of_each() {
   proof.deadlocks = {0, 1, 0xffffffff};
   proof.reached = {{1023, 1024, "main.registry", LocationId{1}}, {}};
   out.emplace_back(proof);
+  HeapRetention heap{1030, "big", 1031, 1032, 1033, kHuge, {}, {}, "0xc000", "garbage", {}};
+  heap.retainers = {{RetainerKind::runtime, "main.cache", LocationId{1}, LocationId{2}, LocationId{1}, true, 1034, 1035,
+                     1036, 1037, kHuge, "a -> b"},
+                    {}};
+  heap.types = {{"main.entry", 1038, 1039, 1040, 1041, "c -> d", LocationId{2}}, {}};
+  heap.ways = {{"main.entry", 1042, 1043, 1044, "e -> f", LocationId{1}}, {}};
+  out.emplace_back(heap);
   out.emplace_back(SessionEnd{980, EndReason::target_exited, 981, 982});
   return out;
 }
@@ -251,6 +258,7 @@ std::vector<Record> one_of_each_empty() {
   retention.complete = false;
   out.emplace_back(retention);
   out.emplace_back(Proof{});
+  out.emplace_back(HeapRetention{});
   out.emplace_back(SessionEnd{});
   return out;
 }
@@ -408,6 +416,16 @@ class Text {
     all(r, r.time_ns, r.off, r.pause_ns, r.predicted_ns, r.copied_bytes, r.heap_bytes, r.scannable_bytes,
         r.marked_objects, r.marked_bytes, r.scanned_bytes, r.mark_ns, r.goroutines, r.candidates, r.goids, r.held_bytes,
         r.deadlocks, r.reached);
+  }
+  void fields(const HeapRetainer& r) {
+    all(r, r.kind, r.name, r.used_at, r.created_at, r.held_at, r.proved, r.goroutines, r.goid, r.instances, r.bytes,
+        r.objects, r.path);
+  }
+  void fields(const HeapType& r) { all(r, r.name, r.object_bytes, r.instances, r.bytes, r.objects, r.path, r.used_at); }
+  void fields(const HeapPath& r) { all(r, r.name, r.object_bytes, r.bytes, r.objects, r.path, r.used_at); }
+  void fields(const HeapRetention& r) {
+    all(r, r.time_ns, r.off, r.took_ns, r.bytes, r.objects, r.references, r.retainers, r.types, r.asked, r.why_not,
+        r.ways);
   }
 };
 
