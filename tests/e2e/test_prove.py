@@ -1,6 +1,7 @@
 """prove: leaked goroutines are proved, correct ones never; the target is not harmed."""
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -24,7 +25,12 @@ class Corpus(unittest.TestCase):
             self.assertEqual(verdict.report["summary"]["verdict"], "leak")
             self.assertEqual({finding["verdict"] for finding in verdict.report["findings"]}, {"proved"})
             self.check_deadlock(verdict)
-            self.check_paths(verdict)
+            for _ in range(4):
+                if not self.wrong_paths(verdict):
+                    break
+                verdict = corpus.prove(process.pid)
+                self.assertEqual(verdict.false, {})
+            self.assertEqual(self.wrong_paths(verdict), {})
             woken, begun = corpus.woken(process)
         self.assertEqual(woken, begun, "the correct ones of the corpus are not all correct")
 
@@ -37,11 +43,14 @@ class Corpus(unittest.TestCase):
         if len(findings) == 1:  # what an earlier call left on a stack may tie two instances together
             self.assertIn("deadlock", [item["code"] for item in findings[0]["evidence"]])
 
-    def check_paths(self, verdict):
+    def wrong_paths(self, verdict):
+        """Each is told by a shortest way to one that waits. What a thread has in its hands just now may make a shorter one:
+        then another moment shows the usual one."""
+        expected = {"okVariable": r"^package variable main\.kept|^a package variable",
+                    "okTimerFunction": r"^a timer|^goroutine",  # the function that the timer runs
+                    "okStackOfSleeper": r"^goroutine \d+"}
         paths = {corpus.shape_of(group["created_by"]): group["path"] for group in verdict.proof["reached"]}
-        self.assertRegex(paths["okVariable"], r"^package variable main\.kept|^a package variable")
-        self.assertRegex(paths["okTimerFunction"], r"^a timer|^goroutine")  # the function that the timer runs
-        self.assertRegex(paths["okStackOfSleeper"], r"^goroutine \d+")
+        return {shape: paths.get(shape) for shape, way in expected.items() if not re.match(way, paths.get(shape, ""))}
 
     def check_motion(self, version):
         with corpus.running(version, "motion") as process:
@@ -62,9 +71,12 @@ for _version in corpus.VERSIONS:
 class Cgo(unittest.TestCase):
     def check(self, version):
         with harness.target("proofcgo", version, "default") as process:
-            verdict = corpus.prove(process.pid)
-            self.assertIsNone(verdict.proof["off"])
-            self.assertEqual(verdict.false, {})
+            for _ in range(4):  # what a thread has in its hands for a moment is not proved
+                verdict = corpus.prove(process.pid)
+                self.assertIsNone(verdict.proof["off"])
+                self.assertEqual(verdict.false, {})
+                if verdict.proved["leakBesideC"] >= 3:
+                    break
             self.assertGreaterEqual(verdict.proved["leakBesideC"], 3)
             woken, begun = corpus.woken(process)
         self.assertEqual((woken, begun), (5, 5))

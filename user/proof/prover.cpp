@@ -1,9 +1,12 @@
 #include "proof/prover.h"
 
 #include <fmt/format.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <tuple>
@@ -43,6 +46,8 @@ class Prover {
   [[nodiscard]] Address frame_of(std::uint32_t goroutine, ObjectRef object);
   [[nodiscard]] std::string mark_from_roots();
   [[nodiscard]] std::string mark_threads();
+  [[nodiscard]] bool waits_for_work(const process::StoppedThread& thread) const;
+  void find_woken(Bytes words);
   void mark_registers(const process::StoppedThread& thread);
   [[nodiscard]] Bytes vector_registers(const process::StoppedThread& thread) const;
   [[nodiscard]] std::string go_live(std::uint32_t index);
@@ -66,8 +71,9 @@ class Prover {
   std::vector<bool> live_;
   std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> waiters_;  // goroutines by awaited object
   std::unordered_map<std::uint64_t, std::vector<ObjectRef>> weak_;         // objects by handle
-  std::unordered_map<Address, std::uint32_t> handed_;  // goroutines by their sudogs: who has one may wake it
-  std::vector<std::uint32_t> woken_;                   // found in somebody's hands
+  std::unordered_map<Address, std::uint32_t> handed_;      // goroutines by their sudogs: who has one may wake it
+  std::unordered_map<Address, std::uint32_t> candidates_;  // goroutines by their g
+  std::vector<std::uint32_t> woken_;                       // found in somebody's hands
 };
 
 Verdicts Prover::run(const RetentionWish* wish) {
@@ -154,6 +160,8 @@ void Prover::watch_candidates() {
     }
   }
   for (const auto& sudog : goroutines_.sudogs()) handed_[sudog.address] = sudog.goroutine;
+  for (std::uint32_t i = 0; i < all.size(); ++i)
+    if (all[i].candidate) candidates_[all[i].g] = i;
 }
 
 // Words of a goroutine that runs: a sudog among them may be one that it is taking out of the table of semaphores just
@@ -185,6 +193,25 @@ Bytes Prover::vector_registers(const process::StoppedThread& thread) const {
   return compiled ? all.subspan(kBegin, kBytes) : all;
 }
 
+// In the end who wakes a goroutine has its g alone, on its own stack and on the scheduler's (runtime/sema.go,
+// readyWithTime; runtime/proc.go, goready and ready): neither the semaphore nor the sudog is needed any more.
+void Prover::find_woken(Bytes words) {
+  for (std::size_t at = 0; at + 8 <= words.size(); at += 8) {
+    const auto found = candidates_.find(load_or_zero<std::uint64_t>(words, at));
+    if (found != candidates_.end()) woken_.push_back(found->second);
+  }
+}
+
+// A thread without work, which stands in the scheduler, still has the g there that it ran last (runtime/proc.go, park_m
+// calls schedule): it wakes nobody.
+bool Prover::waits_for_work(const process::StoppedThread& thread) const {
+  constexpr std::size_t kNumber = offsetof(user_regs_struct, orig_rax) / 8;
+  if (!thread.in_system_call || thread.registers.size() <= kNumber) return false;
+  if (goroutines_.by_stack(thread.stack_pointer)) return false;
+  const std::uint64_t call = thread.registers[kNumber];
+  return call == SYS_futex || call == SYS_epoll_wait || call == SYS_epoll_pwait;
+}
+
 void Prover::mark_registers(const process::StoppedThread& thread) {
   const bool on_goroutine = goroutines_.by_stack(thread.stack_pointer).has_value();
   for (const Bytes words : {std::as_bytes(std::span(thread.registers)), vector_registers(thread)}) {
@@ -194,18 +221,31 @@ void Prover::mark_registers(const process::StoppedThread& thread) {
       marker_.mark_all(words);
     }
   }
+  // Vector registers have what was copied last, lists of goroutines for one.
+  if (!waits_for_work(thread)) find_woken(std::as_bytes(std::span(thread.registers)));
+}
+
+std::string unreadable_stack(const process::MemoryRange& range) {
+  return fmt::format("the stack of a thread can't be read ({:#x})", range.begin);
 }
 
 std::string Prover::mark_threads() {
   ThreadStacks stacks(captured_, goroutines_);
+  ThreadStacks idle(captured_, goroutines_);
   marker_.from({Origin::Kind::thread, 0});
   for (const process::StoppedThread& thread : captured_.threads) {
     mark_registers(thread);
-    if (auto why = stacks.add(thread); !why.empty()) return why;
+    if (auto why = (waits_for_work(thread) ? idle : stacks).add(thread); !why.empty()) return why;
   }
   for (const process::MemoryRange& range : stacks.ranges()) {
     const auto words = captured_.snapshot->bytes(range.begin, range.size());
-    if (!words) return fmt::format("the stack of a thread can't be read ({:#x})", range.begin);
+    if (!words) return unreadable_stack(range);
+    mark_stack_words(*words);
+    find_woken(*words);
+  }
+  for (const process::MemoryRange& range : idle.ranges()) {
+    const auto words = captured_.snapshot->bytes(range.begin, range.size());
+    if (!words) return unreadable_stack(range);
     marker_.mark_all(*words);
   }
   auto& all = goroutines_.all();
@@ -213,12 +253,14 @@ std::string Prover::mark_threads() {
     all[goroutine].scan_from = from;
     const auto words = captured_.snapshot->bytes(from, all[goroutine].stack_hi - from);
     if (words) mark_stack_words(*words);
+    if (words) find_woken(*words);
     if (auto why = go_live(goroutine); !why.empty()) return why;
   }
   for (std::uint32_t i = 0; i < all.size(); ++i) {
     if (all[i].status != GoStatus::running || live_[i]) continue;
     const auto words = captured_.snapshot->bytes(all[i].scan_from, all[i].stack_hi - all[i].scan_from);
     if (words) mark_stack_words(*words);
+    if (words) find_woken(*words);
   }
   for (const std::uint32_t goroutine : woken_)
     if (auto why = go_live(goroutine); !why.empty()) return why;
