@@ -13,6 +13,7 @@ namespace gotrace::detect {
 namespace {
 
 constexpr double kEnoughSamples = 8;   // of a class, to share its growth by them
+constexpr double kEnoughFates = 20;    // large objects of all sites, to go by their fates and not by the heap profile
 constexpr double kAboutTheSame = 0.7;  // of today's rate, before we looked
 constexpr double kFallen = 3;          // times that: what was loaded at start-up is not yet a leak
 
@@ -66,10 +67,12 @@ class Sharing {
         hits_[size_class] += static_cast<double>(count.hits);
         weight_[size_class] += size_class == 0 ? count.bytes : count.objects;
       }
+    for (const auto& [key, seen] : survival_) large_judged_ += key.second == 0 ? seen.judged : 0;
   }
 
   [[nodiscard]] std::vector<Claim> claims(std::size_t size_class) const {
-    const bool tracked = size_class != 0;
+    // What becomes of large objects is followed only where these are few.
+    const bool tracked = size_class != 0 || large_judged_ >= kEnoughFates;
     if (hits_[size_class] >= kEnoughSamples && tracked) return by_samples(size_class);
     auto profile = by_profile(size_class);
     if (!profile.empty()) return profile;
@@ -141,6 +144,7 @@ class Sharing {
   const std::vector<std::uint32_t>& sizes_;
   const HeapJudgement& judgement_;
   std::map<SiteClass, Survival> survival_;
+  double large_judged_ = 0;
   std::array<double, kSizeClasses> hits_{};
   std::array<double, kSizeClasses> weight_{};
 };
