@@ -40,10 +40,11 @@ bool of_same_sizes(const Kept& a, const Kept& b) {
 // One cause is one finding: where objects of a size were sampled when they were made, all at one line, the others of
 // that size are taken for its own.
 void join_by_size(std::vector<Kept>& all) {
-  const auto unknown = std::ranges::stable_partition(all, [](const Kept& kept) { return !kept.stack.empty(); });
-  const std::span<Kept> known(all.begin(), unknown.begin());
+  const auto unknown =
+      std::stable_partition(all.begin(), all.end(), [](const Kept& kept) { return !kept.stack.empty(); });
+  const std::span<Kept> known(all.begin(), unknown);
   std::vector<Kept> rest;
-  for (Kept& kept : unknown) {
+  for (Kept& kept : std::span<Kept>(unknown, all.end())) {
     const auto alike = [&kept](const Kept& line) { return of_same_sizes(line, kept); };
     if (std::ranges::count_if(known, alike) != 1) {
       rest.push_back(std::move(kept));
@@ -53,7 +54,7 @@ void join_by_size(std::vector<Kept>& all) {
     line.of_one_size += kept.objects;
     add(kept, line);
   }
-  all.erase(unknown.begin(), all.end());
+  all.erase(unknown, all.end());
   std::ranges::move(rest, std::back_inserter(all));
 }
 

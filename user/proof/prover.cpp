@@ -182,7 +182,7 @@ void Prover::mark_stack_words(Bytes words) {
 // all.
 Bytes Prover::vector_registers(const process::StoppedThread& thread) const {
   constexpr std::size_t kBegin = 160;  // of xmm0 in the XSAVE area (Intel SDM, volume 1, 10.5.1)
-  constexpr std::size_t kBytes = 16 * 16;
+  constexpr std::size_t kBytes = 256;  // 16 of 16
   const auto all = std::as_bytes(std::span(thread.extended));
   const auto& program = *captured_.program;
   if (program.build_info().cgo || all.size() < kBegin + kBytes) return all;

@@ -37,8 +37,8 @@ Variables::Variables(const Captured& captured) {
     }
   }
   std::ranges::sort(pointed_to_);
-  const auto rest = std::ranges::unique(pointed_to_);
-  pointed_to_.erase(rest.begin(), rest.end());
+  const auto rest = std::unique(pointed_to_.begin(), pointed_to_.end());
+  pointed_to_.erase(rest, pointed_to_.end());
 }
 
 Address Variables::beginning(Address address) const {
