@@ -26,8 +26,10 @@ constexpr double kMostCpu = 0.2;                      // searches don't get bett
 constexpr std::uint64_t kFirstAfterNs = 300'000'000;  // what the session reads at its start comes first
 constexpr std::uint64_t kLeastRestNs = 500'000'000;
 constexpr std::uint64_t kRestWhileOffNs = 5'000'000'000;
-constexpr std::uint64_t kRestAtFirst = 2;      // times what a search took
-constexpr std::uint64_t kRestAfterGc = 8;      // likewise, before one that a GC is the reason for
+constexpr std::uint64_t kRestAtFirst = 2;   // times what a search took
+constexpr std::uint64_t kRestAfterGc = 20;  // likewise, before one that a GC is the reason for, and at least
+constexpr std::uint64_t kLeastRestAfterGcNs = 2'000'000'000;
+constexpr std::uint32_t kRareGcs = 2;  // since the last search: where there are more, the next one is soon enough
 constexpr std::size_t kMostSuspects = 20'000;  // the largest
 constexpr std::size_t kMostWatched = 4096;
 constexpr std::size_t kLeastWatched = 8;  // of each array
@@ -129,7 +131,9 @@ class LiveRetentionReader final : public RetentionReader {
   [[nodiscard]] bool collected_since(std::uint64_t now_ns) const {
     if (searches_ < 2 || now_ns < next_after_gc_ns_ || spent_ns_ >= most_at_first_ns_) return false;
     const auto generation = objects_.heap_sweepgen();
-    return generation && generation != generation_;
+    if (!generation || !generation_) return false;
+    const std::uint32_t gcs = (*generation - *generation_) / 2;  // runtime/mgcsweep.go: a GC adds 2
+    return gcs > 0 && gcs <= kRareGcs;
   }
 
   void send_state(std::uint64_t now_ns, const std::string& reason) {
@@ -355,7 +359,7 @@ class LiveRetentionReader final : public RetentionReader {
     next_ns_ = now_ns + std::max(kLeastRestNs, searches_ < 2 ? 0 : kRestAtFirst * search_ns_);
     if (!at_first)
       next_ns_ = std::max(next_ns_, begun_ns_ + static_cast<std::uint64_t>(static_cast<double>(spent_ns_) / share_));
-    next_after_gc_ns_ = now_ns + std::max(kLeastRestNs, kRestAfterGc * search_ns_);
+    next_after_gc_ns_ = now_ns + std::max(kLeastRestAfterGcNs, kRestAfterGc * search_ns_);
     phase_ = Phase::resting;
     follower_.reset();
     pass_.reset();
