@@ -167,7 +167,7 @@ class Commands(unittest.TestCase):
             self.assertTrue(harness.alive(process.pid))
 
     def test_options_of_a_process_make_no_sense_with_a_file(self):
-        for options in (["-p", "1"], ["--snapshot", "t"], ["--dry-run"]):
+        for options in (["-p", "1"], ["--snapshot", "t"], ["--dry-run"], ["--threads", "2"], ["--max-pause", "1s"]):
             result = harness.run("prove", "s", *options)
             self.assertEqual(result.returncode, 2, result.stderr)
 

@@ -188,6 +188,8 @@ int run_prove(const Arguments& arguments) {
   if (!choice) return fail(choice.error());
   const bool of_file = !prove.file.empty();
   if (of_file) {
+    if (app.count("--max-pause") > 0)
+      return fail({ErrorKind::usage, "--max-pause is for a process that runs; leave it out, or FILE"});
     if (auto sound = check_file(prove); !sound) return fail(sound.error());
   } else if (!prove.exe.empty()) {
     return fail({ErrorKind::usage, "--exe is for a core; name that as FILE"});

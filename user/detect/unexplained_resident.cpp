@@ -15,7 +15,7 @@ constexpr double kLeastGrowth = 2 << 20;  // bytes, during the window: below, th
 constexpr std::size_t kLeastPoints = 6;
 constexpr double kAtStart = 2 << 20;  // what a Go process has outside its heap from its start
 
-struct PartGrowth {  // of one part of smaps
+struct PartGrowth {  // of one part of what is mapped
   double first = 0, last = 0;
   double seconds = 0;
   [[nodiscard]] double change() const { return last - first; }
