@@ -57,6 +57,7 @@ class FinalizerCycleReader final : public Reader {
   };
 
   [[nodiscard]] std::map<process::Address, Objects> read_finalizers(const HeapSpans& spans, bool& complete) {
+    maps_.forget_bits();
     std::map<process::Address, Objects> functions;
     std::size_t left = kMostSpecials;
     for (const SpanView& span : spans.all()) {

@@ -69,17 +69,24 @@ std::string HeapCounterReader::why_unusable() const {
 }
 
 std::optional<HeapCounterReader::Raw> HeapCounterReader::read_raw() {
-  const auto region = [this](const char* name, std::uint32_t size) -> std::optional<std::vector<std::byte>> {
-    const auto address = program_.global(name);
-    if (!address || size == 0) return std::vector<std::byte>{};  // that part stays unknown
-    return memory_.block(*address, size);
+  Raw raw;
+  std::vector<process::ReadRequest> requests;
+  const auto ask = [&](process::Address address, std::span<std::byte> into) {
+    requests.push_back({.address = address, .into = into});
   };
-  auto stats = region("memstats", layout_.mstats.size);
-  auto controller = region("gcController", layout_.gcControllerState.size);
-  const auto cycles = memory_.value<std::uint32_t>(*program_.global("work.cycles"));
-  const auto sweepgen = memory_.value<std::uint32_t>(*program_.global("mheap_") + layout_.mheap.sweepgen.offset);
-  if (!stats || !controller || !cycles || !sweepgen) return std::nullopt;
-  return Raw{std::move(*stats), std::move(*controller), *cycles, *sweepgen};
+  const auto region = [&](const char* name, std::uint32_t size, std::vector<std::byte>& bytes) {
+    const auto address = program_.global(name);
+    if (!address || size == 0) return;  // that part stays unknown
+    bytes.resize(size);
+    ask(*address, bytes);
+  };
+  region("memstats", layout_.mstats.size, raw.stats);
+  region("gcController", layout_.gcControllerState.size, raw.controller);
+  ask(*program_.global("work.cycles"), std::as_writable_bytes(std::span(&raw.cycles, 1)));
+  ask(*program_.global("mheap_") + layout_.mheap.sweepgen.offset, std::as_writable_bytes(std::span(&raw.sweepgen, 1)));
+  memory_.read_many(requests);  // in this order
+  if (!std::ranges::all_of(requests, &process::ReadRequest::done)) return std::nullopt;
+  return raw;
 }
 
 // mheap_.sweepgen goes up by two at the end of each marking (runtime/mgc.go, gcSweep), memstats.numgc by one.

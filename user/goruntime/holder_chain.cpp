@@ -78,6 +78,7 @@ void HolderSearch::end_round() {
 
 bool HolderSearch::step(std::uint64_t bytes) {
   if (done_) return false;
+  maps_.forget_bits();
   if (!search_->step(bytes, [this](const Reference& reference) { visit(reference); })) end_round();
   return !done_;
 }

@@ -3,24 +3,15 @@
 namespace gotrace::goruntime {
 namespace {
 
-constexpr std::size_t kPages = 512;  // that are kept
-constexpr std::uint64_t kPageBytes = 4096;
+constexpr std::size_t kPages = 512;        // that are kept
 constexpr std::size_t kMostPointers = 16;  // of one object, that are tried
 
 }  // namespace
 
 ListWalker::ListWalker(process::RemoteMemory& memory, const HeapSpans& spans, PointerMaps& maps)
-    : memory_(memory), spans_(spans), maps_(maps), pages_(kPages) {}
+    : memory_(memory, kPages), spans_(spans), maps_(maps) {}
 
-std::uint64_t ListWalker::word(process::Address address) {
-  const process::Address begin = address / kPageBytes * kPageBytes;
-  Page& page = pages_[static_cast<std::size_t>((address / kPageBytes) % kPages)];
-  if (page.begin != begin) {
-    page.begin = begin;
-    page.readable = memory_.read(begin, page.bytes);
-  }
-  return page.readable ? load_or_zero<std::uint64_t>(page.bytes, address - begin) : 0;
-}
+std::uint64_t ListWalker::word(process::Address address) { return memory_.value<std::uint64_t>(address).value_or(0); }
 
 const SpanView* ListWalker::span_of(process::Address address) {
   if (recent_ == nullptr || address < recent_->base || address >= recent_->limit) recent_ = spans_.find(address);

@@ -48,21 +48,15 @@ class ListWalker {
   [[nodiscard]] std::uint64_t word(process::Address address);
 
  private:
-  struct Page {
-    process::Address begin = 0;  // 0: none
-    bool readable = false;
-    std::array<std::byte, 4096> bytes;
-  };
   [[nodiscard]] const SpanView* span_of(process::Address address);
   [[nodiscard]] process::Address next_node(process::Address node, std::uint64_t size, std::uint64_t next_at);
   [[nodiscard]] std::optional<LinkedList> longest_from(process::Address node, std::uint64_t least_nodes);
   [[nodiscard]] std::vector<std::uint64_t> pointers_of(process::Address object);  // where in it, bytes
 
-  process::RemoteMemory& memory_;
+  process::RecentPages memory_;
   const HeapSpans& spans_;
   PointerMaps& maps_;
   const SpanView* recent_ = nullptr;
-  std::vector<Page> pages_;
 };
 
 }  // namespace gotrace::goruntime

@@ -16,6 +16,7 @@ constexpr std::uint8_t kMaskOnDemand = 1 << 4;     // abi.TFlagGCMaskOnDemand, f
 constexpr std::uint64_t kMostMaskBytes = 8U << 20;
 constexpr std::uint64_t kMostWords = 1ULL << 27;  // of one question: a GiB
 constexpr std::size_t kMostTypes = 1U << 16;
+constexpr std::size_t kPagesOfBits = 64;
 constexpr std::size_t kMostArenasKnown = 1U << 16;
 
 bool bit_at(Bytes bytes, std::uint64_t index) {
@@ -25,7 +26,7 @@ bool bit_at(Bytes bytes, std::uint64_t index) {
 }  // namespace
 
 PointerMaps::PointerMaps(const Program& program)
-    : program_(program), layout_(program.layout()), memory_(program.target().memory()) {
+    : program_(program), layout_(program.layout()), memory_(program.target().memory()), bits_(memory_, kPagesOfBits) {
   read_data_masks();
 }
 
@@ -76,7 +77,7 @@ PointerMaps::Words PointerMaps::words(const SpanView& span, process::Address obj
 }
 
 PointerMaps::Words PointerMaps::read_bits(process::Address bits, std::uint64_t first, std::uint64_t count) {
-  const auto bytes = memory_.block(bits + first / 8, (first % 8 + count + 7) / 8);
+  const auto bytes = bits_.block(bits + first / 8, (first % 8 + count + 7) / 8);
   if (!bytes) return std::nullopt;
   std::vector<bool> words(static_cast<std::size_t>(count));
   for (std::size_t i = 0; i < words.size(); ++i) words[i] = bit_at(*bytes, first % 8 + i);
@@ -104,7 +105,7 @@ PointerMaps::Words PointerMaps::from_arena(process::Address address, std::uint64
     const std::uint64_t here = std::min(count, (kArenaBytes - offset_in_arena(address)) / 8);
     const process::Address bitmap = *arena + layout_.heapArena.bitmap.offset;
     if (two_bits) {  // a byte for four words: pointer bits in the lower half, "scan" bits in the upper
-      const auto bytes = memory_.block(bitmap + word / 4, (word % 4 + here + 3) / 4);
+      const auto bytes = bits_.block(bitmap + word / 4, (word % 4 + here + 3) / 4);
       if (!bytes) return std::nullopt;
       for (std::uint64_t i = word % 4; i < word % 4 + here; ++i) words.push_back(bit_at(*bytes, i / 4 * 8 + i % 4));
     } else {

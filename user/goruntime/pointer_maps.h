@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "goruntime/object_lookup.h"
+#include "process/recent_pages.h"
 
 namespace gotrace::goruntime {
 
@@ -51,6 +52,9 @@ class PointerMaps {
   };
   // nullptr: no type is there. Valid until the next call.
   [[nodiscard]] const TypeMask* type_mask(process::Address type);
+  // The bits of the heap are read by the page, and what was read is believed until this is called: they say of an object
+  // what it was then.
+  void forget_bits() { bits_.forget(); }
   // Of a package variable's words; nullopt where `address` is not in data or bss.
   [[nodiscard]] std::optional<std::vector<bool>> data_words(process::Address address, std::uint64_t count) const;
 
@@ -74,6 +78,7 @@ class PointerMaps {
   const Program& program_;
   const Layout& layout_;
   process::RemoteMemory& memory_;
+  process::RecentPages bits_;  // memory_, for bits: those of a few words are asked for at a time
   std::vector<DataMask> data_;
   std::unordered_map<std::uint64_t, process::Address> arenas_;
   std::unordered_map<process::Address, std::optional<TypeMask>> types_;

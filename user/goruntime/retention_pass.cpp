@@ -225,7 +225,8 @@ void RetentionPass::note(std::uint32_t target, const HeaderReference& reference)
 
 bool RetentionPass::step(std::uint64_t bytes) {
   const bool more = search_->step(bytes, [this](const Reference& reference) { visit(reference); });
-  bits_span_ = 0;  // what is known of allocation is as old as a step
+  bits_span_ = 0;  // what is known of allocation and of pointers is as old as a step
+  maps_.forget_bits();
   return more;
 }
 

@@ -25,6 +25,7 @@ constexpr double kCreditNs = 40e9;                    // what such a time allows
 constexpr double kMostCpu = 0.2;                      // searches don't get better from more
 constexpr std::uint64_t kFirstAfterNs = 300'000'000;  // what the session reads at its start comes first
 constexpr std::uint64_t kLeastRestNs = 500'000'000;
+constexpr std::uint64_t kRestUnsuspiciousNs = 3'000'000'000;  // where nothing was found
 constexpr std::uint64_t kRestWhileOffNs = 5'000'000'000;
 constexpr std::uint64_t kRestAtFirst = 2;   // times what a search took
 constexpr std::uint64_t kRestAfterGc = 20;  // likewise, before one that a GC is the reason for, and at least
@@ -357,8 +358,10 @@ class LiveRetentionReader final : public RetentionReader {
     const bool at_first = searches_ < 2 || suspicious;
     // Nothing can be said before the second one.
     next_ns_ = now_ns + std::max(kLeastRestNs, searches_ < 2 ? 0 : kRestAtFirst * search_ns_);
-    if (!at_first)
-      next_ns_ = std::max(next_ns_, begun_ns_ + static_cast<std::uint64_t>(static_cast<double>(spent_ns_) / share_));
+    if (!at_first) {
+      const auto in_share = begun_ns_ + static_cast<std::uint64_t>(static_cast<double>(spent_ns_) / share_);
+      next_ns_ = std::max({next_ns_, in_share, now_ns + kRestUnsuspiciousNs});
+    }
     next_after_gc_ns_ = now_ns + std::max(kLeastRestAfterGcNs, kRestAfterGc * search_ns_);
     phase_ = Phase::resting;
     follower_.reset();

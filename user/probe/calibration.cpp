@@ -53,15 +53,18 @@ namespace gotrace::probe {
 namespace {
 
 using Function = void (*)();
-constexpr int kCalls = 300;  // a batch: 0.1 ms to 8 ms
-constexpr std::size_t kBatches = 5;
+constexpr int kCalls = 100;  // a batch: 0.03 ms to 3 ms
+constexpr std::size_t kBatches = 3;
 constexpr std::uint32_t kMostThreads = 4;
 constexpr std::size_t kStackBytes = 64 << 10;
-constexpr std::size_t kColdCalls = 200;
+constexpr std::size_t kColdCalls = 100;
 constexpr std::size_t kSweptBytes = 1 << 20;  // what a server touches between two hits pushes the kernel's lines out
 constexpr std::size_t kCacheLine = 64;
 constexpr char kHot = 'h';
 constexpr char kCold = 'c';
+constexpr char kUntilFast = 'f';
+constexpr int kFastCalls = 32;                   // in a row: the probe is gone
+constexpr std::uint64_t kLongest = 100'000'000;  // ns that are waited for that
 
 struct Place {
   Function function = nullptr;
@@ -137,12 +140,37 @@ std::uint64_t call_cold(const Worker& worker) {
   return std::accumulate(times.begin(), times.begin() + kKept, std::uint64_t{0}) / kKept;
 }
 
+// When (clock_ns) the last call took longer than the order says that fast ones do; of a probe that stays, the last of
+// kLongest ns.
+std::uint64_t call_until_fast(const Worker& worker) {
+  std::uint64_t fast_ns = 0;
+  if (read(worker.channel, &fast_ns, sizeof(fast_ns)) != sizeof(fast_ns)) return 0;
+  const std::uint64_t begin = clock_ns();
+  std::uint64_t last = begin;
+  for (int fast = 0; fast < kFastCalls;) {
+    const std::uint64_t before = clock_ns();
+    worker.function();
+    const std::uint64_t after = clock_ns();
+    ++fast;
+    if (after - before < fast_ns) continue;
+    fast = 0;
+    last = after;
+    if (after - begin > kLongest) break;
+  }
+  return last;
+}
+
+std::uint64_t obey(char order, const Worker& worker) {
+  if (order == kCold) return call_cold(worker);
+  return order == kUntilFast ? call_until_fast(worker) : call_hot(worker);
+}
+
 int work(void* argument) {
   const auto& worker = *static_cast<const Worker*>(argument);
   char order = 0;
   while (read(worker.channel, &order, 1) == 1) {
-    const std::uint64_t spent = order == kCold ? call_cold(worker) : call_hot(worker);
-    if (write(worker.channel, &spent, sizeof(spent)) != sizeof(spent)) break;
+    const std::uint64_t answer = obey(order, worker);
+    if (write(worker.channel, &answer, sizeof(answer)) != sizeof(answer)) break;
   }
   _exit(0);  // all of the child
 }
@@ -200,15 +228,27 @@ class Child {
   // An order to each of the first `threads` threads at the same time: the mean of what they answer.
   [[nodiscard]] std::optional<std::uint64_t> batch(char order, std::uint32_t threads) {
     for (std::uint32_t i = 0; i < threads; ++i) {
-      if (send(channels_[i].get(), &order, 1, MSG_NOSIGNAL) != 1) return std::nullopt;
+      if (!order_to(i, order)) return std::nullopt;
     }
     std::uint64_t sum = 0;
     for (std::uint32_t i = 0; i < threads; ++i) {
-      std::uint64_t spent = 0;
-      if (recv(channels_[i].get(), &spent, sizeof(spent), MSG_WAITALL) != sizeof(spent)) return std::nullopt;
-      sum += spent;
+      const auto spent = answer_of(i);
+      if (!spent) return std::nullopt;
+      sum += *spent;
     }
     return sum / threads;
+  }
+  bool order_to(std::uint32_t thread, char order) {
+    return send(channels_[thread].get(), &order, 1, MSG_NOSIGNAL) == 1;
+  }
+  bool order_to(std::uint32_t thread, char order, std::uint64_t argument) {
+    return order_to(thread, order) &&
+           send(channels_[thread].get(), &argument, sizeof(argument), MSG_NOSIGNAL) == sizeof(argument);
+  }
+  [[nodiscard]] std::optional<std::uint64_t> answer_of(std::uint32_t thread) {
+    std::uint64_t answer = 0;
+    if (recv(channels_[thread].get(), &answer, sizeof(answer), MSG_WAITALL) != sizeof(answer)) return std::nullopt;
+    return answer;
   }
   [[nodiscard]] std::optional<std::uint64_t> median(std::uint32_t threads) {
     std::array<std::uint64_t, kBatches> times{};
@@ -235,6 +275,18 @@ class Child {
 
 std::uint64_t less(std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; }
 
+// Takes the site out while a thread calls it, calls of at most `fast_ns` being without a trap; false: the child ended.
+bool measure_detach(Child& child, Attachment& attachment, std::uint64_t fast_ns, TrapCost& cost) {
+  if (!child.order_to(0, kUntilFast, fast_ns)) return false;
+  std::this_thread::sleep_for(std::chrono::microseconds(500));  // it has begun
+  const std::uint64_t begin = clock_ns();
+  attachment.detach();
+  cost.switch_ns += clock_ns() - begin;
+  const auto last = child.answer_of(0);
+  if (last) cost.detach_ns = less(*last, begin);
+  return last.has_value();
+}
+
 }  // namespace
 
 double TrapCost::at(double cpus_used) const {
@@ -256,9 +308,11 @@ Result<TrapCost> calibrate_trap(const KernelSide& kernel, SiteKind kind) {
   const auto before = kernel.counters(GOTRACE_CALIBRATE);
   if (!plain || !plain_cold || !before) return failure("calibrating the cost of a probe: the child ended");
   const std::array offsets{*offset};
+  const std::uint64_t attach_begin = clock_ns();
   auto attached =
       attach_program(kernel.kind(), kernel.program_fd(GOTRACE_CALIBRATE), {"/proc/self/exe", offsets, child.pid()});
   if (!attached) return attached.error();
+  cost.switch_ns = clock_ns() - attach_begin;
   const auto alone = child.median(1);
   const auto after = kernel.counters(GOTRACE_CALIBRATE);
   const auto together = child.median(cost.cpus);
@@ -268,9 +322,8 @@ Result<TrapCost> calibrate_trap(const KernelSide& kernel, SiteKind kind) {
     return failure(fmt::format("{} of {} hits of a thread arrived: this kernel loses hits",
                                after->traps - before->traps, kCalls * kBatches));
   }
-  const std::uint64_t begin = clock_ns();
-  attached->detach();
-  cost.detach_ns = clock_ns() - begin;
+  if (!measure_detach(child, *attached, (*alone + *plain) / 2 / kCalls, cost))
+    return failure("calibrating the cost of a probe: the child ended");
   cost.alone_ns = std::max(less(*cold, *plain_cold), less(*alone, *plain) / kCalls);
   cost.contended_ns = cost.alone_ns + less(*together, *alone) / kCalls;
   return cost;

@@ -15,14 +15,15 @@ struct TrapCost {  // of one hit, trap and an all but empty program included, ns
   std::uint64_t alone_ns = 0;
   std::uint64_t contended_ns = 0;  // when as many CPUs as `cpus` hit at the same time
   std::uint32_t cpus = 1;
-  std::uint64_t detach_ns = 0;  // how long the kernel took to take that one site out again
+  std::uint64_t detach_ns = 0;  // from the moment that the one site was told to be taken out until hits stopped
+  std::uint64_t switch_ns = 0;  // how long the kernel took to attach that site and to take it out again
   // What a hit costs while this many CPUs run the target.
   [[nodiscard]] double at(double cpus_used) const;
 };
 
-// Of a site of this kind. Takes some 20 ms. Fails when probes of the kind that `kernel` was loaded for do not work
-// here: not supported, or hits of a thread other than the first do not arrive (the pid filter of uprobe_multi in Linux
-// 6.6..6.9, fixed by kernel commit 46ba0e49b642).
+// Of a site of this kind. Takes some 100 ms, most of it waiting. Fails when probes of the kind that `kernel` was loaded
+// for do not work here: not supported, or hits of a thread other than the first do not arrive (the pid filter of
+// uprobe_multi in Linux 6.6..6.9, fixed by kernel commit 46ba0e49b642).
 [[nodiscard]] Result<TrapCost> calibrate_trap(const KernelSide& kernel, SiteKind kind);
 
 }  // namespace gotrace::probe

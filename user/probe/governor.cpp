@@ -13,6 +13,9 @@ constexpr double kSecond = 1e9;
 constexpr double kMemory = 150e6;
 // Attaching and detaching is work for the kernel: windows closer than this only churn.
 constexpr std::uint64_t kClosestWindows = 250'000'000;
+// While a probe goes in or out the kernel waits for RCU grace periods, on any place of any program, and what runs
+// meanwhile is slower: this part of each CPU's time, as caddy under wrk lost it (docs/benchmarks.md, "Attaching").
+constexpr double kSwitchShare = 0.2;
 constexpr double kShortestWindow = 10e6;  // ns; shorter ones see nothing
 constexpr double kLongestWindow = 500e6;
 // A group whose rate nothing foretells is tried for so long.
@@ -40,6 +43,7 @@ Governor::Governor(const GovernorConfig& config) : config_(config) {
   for (std::size_t i = 0; i < kGroups; ++i) {
     states_[i].hit_ns = config.hit_ns[i];
     states_[i].detach_ns = static_cast<double>(config.detach_ns[i]);
+    states_[i].detach_took_ns = static_cast<double>(config.switch_ns[i]);  // of both
   }
 }
 
@@ -63,8 +67,13 @@ void Governor::foresee(State& state) const {
   state.share = state.hits_per_second * state.hit_ns / kSecond;
 }
 
-void Governor::attached(Group group, std::uint64_t now_ns) {
+void Governor::attached(Group group, std::uint64_t took_ns, std::uint64_t now_ns) {
   auto& state = at(group);
+  if (state.windows == 0) state.detach_took_ns -= std::min(state.detach_took_ns, static_cast<double>(took_ns));
+  state.attach_took_ns = static_cast<double>(took_ns);
+  pay_for_switching(state, took_ns);
+  // What stays is put in once: to take others out for that would cost again.
+  if (!state.window_ns) balance_ns_ += switching_ns(state.attach_took_ns);
   state.attached = true;
   state.measured = false;
   state.attached_at_ns = now_ns;
@@ -75,7 +84,14 @@ void Governor::attached(Group group, std::uint64_t now_ns) {
 
 void Governor::detached(Group group, const GroupCost& late, std::uint64_t took_ns, std::uint64_t now_ns) {
   auto& state = at(group);
-  if (state.attached) state.detach_ns += 0.5 * (static_cast<double>(took_ns) - state.detach_ns);
+  if (state.attached) {
+    const double most = static_cast<double>(took_ns);
+    const double late_ns =
+        state.hits_per_second > 0 ? static_cast<double>(late.hits) / state.hits_per_second * kSecond : most;
+    state.detach_ns += 0.5 * (std::min(late_ns, most) - state.detach_ns);
+    state.detach_took_ns += 0.5 * (most - state.detach_took_ns);
+    pay_for_switching(state, took_ns);
+  }
   state.attached = false;
   state.window_ns.reset();
   state.next_window_ns = now_ns + kClosestWindows;
@@ -86,6 +102,14 @@ void Governor::detached(Group group, const GroupCost& late, std::uint64_t took_n
 void Governor::spend(double cost_ns) {
   spent_ns_ += cost_ns;
   balance_ns_ -= cost_ns;
+}
+
+double Governor::switching_ns(double took_ns) const { return kSwitchShare * took_ns * std::max(1.0, base_); }
+
+void Governor::pay_for_switching(State& state, std::uint64_t took_ns) {
+  const double cost = switching_ns(static_cast<double>(took_ns));
+  state.saved_ns -= cost;
+  spend(cost);
 }
 
 // What a hit costs here and how the forecast must be corrected: learnt while attached, used when not.
@@ -126,13 +150,14 @@ std::array<Governor::Part, kGroups> Governor::divide() const {
     parts[i].fits = known(state) && state.share <= (full_time ? left : kComfort * left);
     if (parts[i].fits) {
       left -= state.share;
-    } else if (!state.whole) {
+    } else if (!state.whole && !too_long(state)) {
       weights += kWeights[i];
     }
   }
   for (std::size_t i = 0; i < kGroups; ++i) {
-    if (!states_[i].wanted || (states_[i].whole && !parts[i].fits)) continue;
-    parts[i].share = parts[i].fits ? states_[i].share + left : left * kWeights[i] / weights;
+    const auto& state = states_[i];
+    if (!state.wanted || (!parts[i].fits && (state.whole || too_long(state)))) continue;
+    parts[i].share = parts[i].fits ? state.share + left : left * kWeights[i] / weights;
   }
   return parts;
 }
@@ -145,13 +170,20 @@ double Governor::longest_window_ns(const State& state) const {
   return std::min(kLongestWindow, static_cast<double>(config_.stretch_ns) / slowed - state.detach_ns);
 }
 
+// What a whole window costs, with putting its probes in and taking them out.
+double Governor::window_ns_to_save(const State& state) const {
+  if (!known(state)) return 0;
+  return state.share * (longest_window_ns(state) + state.detach_ns) +
+         switching_ns(state.attach_took_ns + state.detach_took_ns);
+}
+
 bool Governor::too_long(const State& state) const { return longest_window_ns(state) < kShortestWindow; }
 
 bool Governor::worth_a_window(const State& state, const Part& part, std::uint64_t now_ns) const {
   if (part.fits) return part.share > 0 && state.saved_ns >= 0;
   if (part.share <= 0 || part.share < kLeastPart * config_.max_share * base_) return false;
   if (now_ns < state.next_window_ns || too_long(state)) return false;
-  return !known(state) || state.saved_ns >= state.share * (longest_window_ns(state) + state.detach_ns);
+  return state.saved_ns >= window_ns_to_save(state);
 }
 
 // A window has an end. Who is there full-time goes when it does not fit any more and has spent what a burst may take.
@@ -166,8 +198,7 @@ bool Governor::must_go(const State& state, const Part& part, std::uint64_t now_n
 }
 
 void Governor::account(State& state, const Part& part, const GroupCost& cost, double elapsed_ns) const {
-  const double window = known(state) ? state.share * (longest_window_ns(state) + state.detach_ns) : 0;
-  const double most = std::max(kBurst * part.share * kSecond, part.fits ? 0 : window);
+  const double most = std::max(kBurst * part.share * kSecond, part.fits ? 0 : window_ns_to_save(state));
   state.saved_ns = std::min(state.saved_ns + part.share * elapsed_ns - static_cast<double>(cost.cost_ns), most);
 }
 
@@ -188,12 +219,16 @@ std::vector<GovernorAction> Governor::judge(const std::array<GroupCost, kGroups>
   judged_ns_ = now_ns;
   const double budget = config_.max_share * base_;
   base_ns_ += base_ * elapsed;
-  balance_ns_ = std::min(balance_ns_ + budget * elapsed, kBurst * budget * kSecond);
   for (std::size_t i = 0; i < kGroups; ++i) {
-    spend(static_cast<double>(costs[i].cost_ns));
     if (states_[i].attached && elapsed > 0) measure(states_[i], costs[i], elapsed, now_ns);
   }
   const auto parts = divide();
+  double most = kBurst * budget * kSecond;
+  for (std::size_t i = 0; i < kGroups; ++i) {
+    if (!parts[i].fits && parts[i].share > 0) most = std::max(most, window_ns_to_save(states_[i]));
+  }
+  balance_ns_ = std::min(balance_ns_ + budget * elapsed, most);
+  for (const auto& cost : costs) spend(static_cast<double>(cost.cost_ns));
   const auto dearest = overdrawn();
   bool opened = false;  // a window; those that fit are attached at once
   for (std::size_t i = 0; i < kGroups; ++i) {
@@ -207,7 +242,8 @@ std::vector<GovernorAction> Governor::judge(const std::array<GroupCost, kGroups>
       actions.push_back({static_cast<Group>(i), false});
     } else if (state.wanted) {
       state.refused = state.refused || (!part.fits && known(state));
-      if ((opened && !part.fits) || balance_ns_ < 0 || !worth_a_window(state, part, now_ns)) continue;
+      const double needed = part.fits ? 0 : window_ns_to_save(state);
+      if ((opened && !part.fits) || balance_ns_ < needed || !worth_a_window(state, part, now_ns)) continue;
       if (!part.fits) state.window_ns = longest_window_ns(state);
       opened = opened || !part.fits;
       actions.push_back({static_cast<Group>(i), true});

@@ -29,6 +29,8 @@ struct GovernorConfig {
   std::array<std::uint64_t, kGroups> detach_ns{40'000'000, 40'000'000, 40'000'000, 40'000'000, 40'000'000};
   // What a hit of each group is taken to cost, ns, until that was measured.
   std::array<double, kGroups> hit_ns{1000, 1000, 1000, 1000, 1000};
+  // How long the kernel takes to attach a group and detach it again, ns, until that was measured.
+  std::array<std::uint64_t, kGroups> switch_ns{};
 };
 
 // What one group cost since the last time it was told.
@@ -53,8 +55,8 @@ class Governor {
   void want(Group group, bool whole = false);
   // Nothing is wanted any more of a group.
   void give_up(Group group);
-  // What the caller did, and when. `late`: what came in since it was told to detach; `took_ns`: how long that took.
-  void attached(Group group, std::uint64_t now_ns);
+  // What the caller did, when, and how long that took. `late`: what came in since it was told to detach.
+  void attached(Group group, std::uint64_t took_ns, std::uint64_t now_ns);
   void detached(Group group, const GroupCost& late, std::uint64_t took_ns, std::uint64_t now_ns);
 
   // CPUs that max_share is a share of. 1 until it is told.
@@ -103,9 +105,11 @@ class Governor {
     std::optional<double> forecast;  // hits per second
     double correction = 1;           // hits per forecast hit
     double hit_ns = 0;
-    bool hit_known = false;      // hit_ns was measured, here
-    double concentration = 1;    // part of the cost that the busiest CPU has
-    double detach_ns = 0;        // how long hits go on
+    bool hit_known = false;     // hit_ns was measured, here
+    double concentration = 1;   // part of the cost that the busiest CPU has
+    double detach_ns = 0;       // how long hits go on when it is detached
+    double attach_took_ns = 0;  // the kernel's time, and for taking it out again
+    double detach_took_ns = 0;
     double share = 0;            // of one CPU: smoothed while attached, else the last
     double hits_per_second = 0;  // the same
     double window_cost_ns = 0;   // on the busiest CPU, since attached
@@ -126,6 +130,9 @@ class Governor {
   [[nodiscard]] bool must_go(const State& state, const Part& part, std::uint64_t now_ns) const;
   void account(State& state, const Part& part, const GroupCost& cost, double elapsed_ns) const;
   void spend(double cost_ns);
+  void pay_for_switching(State& state, std::uint64_t took_ns);
+  [[nodiscard]] double switching_ns(double took_ns) const;
+  [[nodiscard]] double window_ns_to_save(const State& state) const;
   // The attached group that costs most, when all together have overdrawn the budget.
   [[nodiscard]] std::optional<std::size_t> overdrawn() const;
   State& at(Group group) { return states_[static_cast<std::size_t>(group)]; }

@@ -207,15 +207,19 @@ GovernorConfig Session::governor_config() const {
     std::uint64_t sites = 0;
     double dearest = 0;
     std::uint64_t slowest_ns = 0;
+    std::uint64_t switch_ns = 0;
     for (const auto& probe : probes_) {
       if (static_cast<std::size_t>(probe.plan.group) != i || !probe.usable()) continue;
       sites += multi ? 1 : probe.plan.file_offsets.size();
       dearest = std::max(dearest, trap_ns(probe));
       const auto& cost = trap_costs_[static_cast<std::size_t>(probe.plan.kind)];
-      if (cost) slowest_ns = std::max(slowest_ns, cost->detach_ns);
+      if (!cost) continue;
+      slowest_ns = std::max(slowest_ns, cost->detach_ns);
+      switch_ns = std::max(switch_ns, cost->switch_ns);
     }
     if (sites == 0) continue;
     config.detach_ns[i] = sites * slowest_ns;
+    config.switch_ns[i] = sites * switch_ns;
     config.hit_ns[i] = dearest * (1 + kProgramPerTrap);
   }
   return config;
@@ -278,6 +282,7 @@ bool Session::any_usable(Group group) const {
 }
 
 void Session::attach_group(Group group) {
+  const std::uint64_t begin_ns = clock_ns();
   for (auto& probe : probes_) {
     if (probe.plan.group != group || !probe.usable() || probe.attachment.attached()) continue;
     auto attached = attach_program(kernel_->kind(), kernel_->program_fd(probe.plan.probe),
@@ -294,7 +299,7 @@ void Session::attach_group(Group group) {
   }
   if (group == Group::lifecycle) stream_.open_lifecycle(attached_at_ns);
   if (any_usable(group)) {
-    governor_.attached(group, attached_at_ns);
+    governor_.attached(group, attached_at_ns - begin_ns, attached_at_ns);
   } else {
     governor_.give_up(group);
   }

@@ -3,7 +3,6 @@
 #include <sys/uio.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <limits>
 
@@ -23,16 +22,18 @@ iovec remote_range(Address address, std::size_t size) {
 
 // One system call over the leading requests of `requests`. Returns how many of them it settled, at least one.
 std::size_t read_batch(pid_t pid, std::span<ReadRequest> requests) {
-  std::array<iovec, kRangesPerCall> local{};
-  std::array<iovec, kRangesPerCall> remote{};
+  std::vector<iovec> local;
+  std::vector<iovec> remote;
+  local.reserve(std::min(requests.size(), kRangesPerCall));
+  remote.reserve(std::min(requests.size(), kRangesPerCall));
   std::size_t count = 0;
   std::size_t bytes = 0;
   for (; count < requests.size() && count < kRangesPerCall; ++count) {
     const auto into = requests[count].into;
     if (into.size() > kBytesPerCall - bytes) break;
     bytes += into.size();
-    local[count] = local_range(into);
-    remote[count] = remote_range(requests[count].address, into.size());
+    local.push_back(local_range(into));
+    remote.push_back(remote_range(requests[count].address, into.size()));
   }
   const ssize_t got = ::process_vm_readv(pid, local.data(), count, remote.data(), count, 0);
   if (got < 0 && errno != EFAULT) return requests.size();  // the process is gone, or not ours to read: all fail

@@ -12,15 +12,20 @@ constexpr std::uint64_t kMillisecond = 1'000'000;
 constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kTick = 50 * kMillisecond;  // a drain
 constexpr std::uint64_t kDetach = 40 * kMillisecond;
+constexpr std::uint64_t kAttach = 10 * kMillisecond;
+constexpr double kSwitchShare = 0.2;  // what both take from a CPU that is busy
 constexpr double kHitNs = 1000;
 
 // A target whose groups cost so much of a CPU while attached. Obeys the governor as the session does, with a kernel
-// that takes 40 ms to take probes out, during which hits go on.
+// that takes 40 ms to take probes out, during which hits go on, and slows what runs while it puts them in or out.
 struct Target {
   Governor governor;
   std::array<double, kGroups> shares{};
   bool foretold = true;
-  double cost_factor = 1;  // of a hit, over what the governor takes it to cost
+  std::uint64_t attach_ns = kAttach;
+  std::uint64_t late_ns = kDetach;  // how long hits go on while it is taken out
+  double switching_ns = 0;          // what putting in and taking out has cost
+  double cost_factor = 1;           // of a hit, over what the governor takes it to cost
   std::uint64_t now_ns = 1000 * kSecond;
   std::uint64_t begin_ns = now_ns;
   std::array<bool, kGroups> attached{};
@@ -40,6 +45,7 @@ struct Target {
     GovernorConfig config;
     config.max_share = max_share;
     config.hit_ns.fill(kHitNs);
+    config.switch_ns.fill(kAttach + kDetach);
     return config;
   }
   void foretell() {
@@ -71,9 +77,11 @@ struct Target {
       attached[i] = action.attach;
       if (action.attach) {
         window_ns[i] = 0;
-        governor.attached(action.group, now_ns);
+        switching_ns += kSwitchShare * static_cast<double>(attach_ns);
+        governor.attached(action.group, attach_ns, now_ns);
       } else {
-        governor.detached(action.group, pass(i, kDetach), kDetach, now_ns);
+        switching_ns += kSwitchShare * static_cast<double>(kDetach);
+        governor.detached(action.group, pass(i, late_ns), kDetach, now_ns);
         longest_stretch_ns = std::max(longest_stretch_ns, window_ns[i]);
       }
     }
@@ -81,7 +89,7 @@ struct Target {
   void run(double seconds) {
     for (const auto end = now_ns + static_cast<std::uint64_t>(seconds * 1e9); now_ns < end;) tick();
   }
-  double all_spent() const { return spent_ns[0] + spent_ns[1] + spent_ns[2] + spent_ns[3]; }
+  double all_spent() const { return switching_ns + spent_ns[0] + spent_ns[1] + spent_ns[2] + spent_ns[3]; }
   double share_spent() const { return all_spent() / static_cast<double>(now_ns - begin_ns); }
   bool on(Group group) const { return attached[static_cast<std::size_t>(group)]; }
 };
@@ -142,6 +150,43 @@ TEST_CASE("governor: what even the shortest window would make felt is withheld, 
       target.governor.refusal(Group::mallocs) ==
       "1000000 hits/s would cost 1e+02 % of a core, and 50 ms at a stretch in the shortest window; the limits are 1 % "
       "and 5 ms");
+}
+
+TEST_CASE("governor: putting probes in and taking them out is paid for, so that a slow kernel gets fewer windows") {
+  Target fast(0.01, {0.05, 0, 0, 0});
+  Target slow(0.01, {0.05, 0, 0, 0});
+  slow.attach_ns = 100 * kMillisecond;
+  fast.run(60);
+  slow.run(60);
+  CHECK(10 * slow.governor.view(Group::lifecycle).windows < 7 * fast.governor.view(Group::lifecycle).windows);
+  CHECK(slow.governor.view(Group::lifecycle).windows > 10);
+  CHECK(slow.share_spent() <= 1.25 * 0.01);
+  CHECK(static_cast<double>(slow.governor.spent_ns()) == Approx(slow.all_spent()).epsilon(0.01));
+}
+
+TEST_CASE("governor: what is withheld takes nothing from what gets windows") {
+  Target alone(0.01, {0, 0.05, 0, 0});
+  Target beside(0.01, {2.0, 0.05, 3.0, 0});
+  alone.run(60);
+  beside.run(60);
+  CHECK(beside.governor.view(Group::lifecycle).windows == 0);
+  CHECK(beside.governor.view(Group::allocations).windows == alone.governor.view(Group::allocations).windows);
+}
+
+TEST_CASE("governor: how long hits go on is learnt, and windows are as long as that allows") {
+  Target target(0.01, {0.15, 0, 0, 0});  // 40 ms of hits after it was told to go would be 6 ms of a core
+  target.late_ns = kMillisecond;
+  target.governor = Governor([] {
+    auto config = Target::config(0.01);
+    config.detach_ns.fill(20 * kMillisecond);
+    return config;
+  }());
+  target.governor.want(Group::lifecycle);
+  target.run(60);
+  const auto windows = target.governor.view(Group::lifecycle).windows;
+  REQUIRE(windows > 5);
+  CHECK(target.longest_stretch_ns <= 1.3 * 5e6);
+  CHECK(static_cast<double>(target.attached_ns[0]) / static_cast<double>(windows) > 25e6);  // 33 ms are 5 ms of a core
 }
 
 TEST_CASE("governor: what is wanted whole or not at all gets no window and takes nothing from the others") {
