@@ -281,7 +281,7 @@ bool measure_detach(Child& child, Attachment& attachment, std::uint64_t fast_ns,
   std::this_thread::sleep_for(std::chrono::microseconds(500));  // it has begun
   const std::uint64_t begin = clock_ns();
   attachment.detach();
-  cost.switch_ns += clock_ns() - begin;
+  cost.detach_took_ns = clock_ns() - begin;
   const auto last = child.answer_of(0);
   if (last) cost.detach_ns = less(*last, begin);
   return last.has_value();
@@ -312,7 +312,7 @@ Result<TrapCost> calibrate_trap(const KernelSide& kernel, SiteKind kind) {
   auto attached =
       attach_program(kernel.kind(), kernel.program_fd(GOTRACE_CALIBRATE), {"/proc/self/exe", offsets, child.pid()});
   if (!attached) return attached.error();
-  cost.switch_ns = clock_ns() - attach_begin;
+  cost.attach_took_ns = clock_ns() - attach_begin;
   const auto alone = child.median(1);
   const auto after = kernel.counters(GOTRACE_CALIBRATE);
   const auto together = child.median(cost.cpus);

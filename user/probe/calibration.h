@@ -15,8 +15,9 @@ struct TrapCost {  // of one hit, trap and an all but empty program included, ns
   std::uint64_t alone_ns = 0;
   std::uint64_t contended_ns = 0;  // when as many CPUs as `cpus` hit at the same time
   std::uint32_t cpus = 1;
-  std::uint64_t detach_ns = 0;  // from the moment that the one site was told to be taken out until hits stopped
-  std::uint64_t switch_ns = 0;  // how long the kernel took to attach that site and to take it out again
+  std::uint64_t detach_ns = 0;       // from the moment that the one site was told to be taken out until hits stopped
+  std::uint64_t attach_took_ns = 0;  // the kernel's time to put that one site in
+  std::uint64_t detach_took_ns = 0;  // and to take it out again, waiting for grace periods when hits have stopped
   // What a hit costs while this many CPUs run the target.
   [[nodiscard]] double at(double cpus_used) const;
 };

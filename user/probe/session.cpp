@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <thread>
+#include <vector>
 
 #include "probe/activity.h"
 #include "probe/attach.h"
@@ -39,6 +41,14 @@ struct Probe {
 
   [[nodiscard]] bool usable() const { return failure.empty(); }
 };
+
+// Side by side: most of it is waiting, and until it is its turn a probe goes on to be hit.
+void take_out(std::span<Probe* const> probes) {
+  std::vector<std::jthread> beside;
+  for (std::size_t i = 1; i < probes.size(); ++i)
+    beside.emplace_back([probe = probes[i]] { probe->attachment.detach(); });
+  if (!probes.empty()) probes.front()->attachment.detach();
+}
 
 class Session final : public ProbeSession {
  public:
@@ -205,21 +215,25 @@ GovernorConfig Session::governor_config() const {
   const bool multi = kernel_ && kernel_->kind() == AttachKind::multi;
   for (std::size_t i = 0; i < kGroups; ++i) {
     std::uint64_t sites = 0;
+    std::uint64_t in_a_row = 0;
     double dearest = 0;
-    std::uint64_t slowest_ns = 0;
-    std::uint64_t switch_ns = 0;
+    TrapCost slowest;
     for (const auto& probe : probes_) {
       if (static_cast<std::size_t>(probe.plan.group) != i || !probe.usable()) continue;
-      sites += multi ? 1 : probe.plan.file_offsets.size();
+      const std::uint64_t own_sites = multi ? 1 : probe.plan.file_offsets.size();
+      sites += own_sites;
+      in_a_row = std::max(in_a_row, own_sites);
       dearest = std::max(dearest, trap_ns(probe));
       const auto& cost = trap_costs_[static_cast<std::size_t>(probe.plan.kind)];
       if (!cost) continue;
-      slowest_ns = std::max(slowest_ns, cost->detach_ns);
-      switch_ns = std::max(switch_ns, cost->switch_ns);
+      slowest.detach_ns = std::max(slowest.detach_ns, cost->detach_ns);
+      slowest.attach_took_ns = std::max(slowest.attach_took_ns, cost->attach_took_ns);
+      slowest.detach_took_ns = std::max(slowest.detach_took_ns, cost->detach_took_ns);
     }
     if (sites == 0) continue;
-    config.detach_ns[i] = sites * slowest_ns;
-    config.switch_ns[i] = sites * switch_ns;
+    // Probes are taken out side by side, the sites of one after each other.
+    config.detach_ns[i] = (in_a_row - 1) * slowest.detach_took_ns + slowest.detach_ns;
+    config.switch_ns[i] = sites * slowest.attach_took_ns + in_a_row * slowest.detach_took_ns;
     config.hit_ns[i] = dearest * (1 + kProgramPerTrap);
   }
   return config;
@@ -309,11 +323,12 @@ void Session::detach_group(Group group) {
   const std::uint64_t begin_ns = clock_ns();
   if (group == Group::lifecycle) stream_.close_lifecycle(begin_ns);
   if (group == Group::allocations && kernel_) stream_.look_at_pending(begin_ns);
+  std::vector<Probe*> attached;
   for (auto& probe : probes_) {
-    if (probe.plan.group != group || !probe.attachment.attached()) continue;
-    probe.attachment.detach();
-    probe.attached_ns += begin_ns - probe.attached_at_ns;
+    if (probe.plan.group == group && probe.attachment.attached()) attached.push_back(&probe);
   }
+  take_out(attached);
+  for (Probe* probe : attached) probe->attached_ns += begin_ns - probe->attached_at_ns;
   const std::uint64_t end_ns = clock_ns();
   if (!kernel_) return;
   count_costs();

@@ -30,7 +30,7 @@ TEST_CASE("calibration: an emulated site is cheaper than a stepped one, with eit
   CHECK(branch->alone_ns < stepped->alone_ns);
   CHECK(push->contended_ns >= push->alone_ns);
   CHECK(push->detach_ns > 0);
-  CHECK(push->switch_ns > push->detach_ns);
+  CHECK(push->detach_took_ns >= push->detach_ns);
 }
 
 TEST_CASE("calibration: the more CPUs hit at once, the dearer a hit, up to what was measured") {
