@@ -52,8 +52,8 @@ class PointerMaps {
   };
   // nullptr: no type is there. Valid until the next call.
   [[nodiscard]] const TypeMask* type_mask(process::Address type);
-  // The bits of the heap are read by the page, and what was read is believed until this is called: they say of an object
-  // what it was then.
+  // The bits of the heap are read by the page, and what was read is believed until this is called: they say of an
+  // object what it was then.
   void forget_bits() { bits_.forget(); }
   // Of a package variable's words; nullopt where `address` is not in data or bss.
   [[nodiscard]] std::optional<std::vector<bool>> data_words(process::Address address, std::uint64_t count) const;

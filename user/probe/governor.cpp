@@ -22,6 +22,8 @@ constexpr double kLongestWindow = 500e6;
 constexpr double kTrial = 20e6;
 // What may be spent at once, in seconds of a group's part: so the budget holds over windows of about a second.
 constexpr double kBurst = 1;
+// How much more than a window may be saved up, or what the others spend in the same moment would keep it shut.
+constexpr double kAhead = 1.25;
 // How far all together may overdraw, in seconds of the budget, before the dearest is taken out.
 constexpr double kDebt = 0.5;
 // With less than this part of the budget left over, nothing new is tried.
@@ -34,6 +36,7 @@ constexpr double kHardShare = 0.10;
 constexpr std::uint64_t kEnoughHits = 50;
 // How the groups that do not fit divide what is left.
 constexpr std::array<double, kGroups> kWeights{4, 4, 1, 2, 4};
+constexpr std::array kPriority{Group::lifecycle, Group::allocations, Group::parks, Group::large, Group::mallocs};
 
 double weight_of(double elapsed_ns, double memory_ns) { return 1 - std::exp(-elapsed_ns / memory_ns); }
 
@@ -143,15 +146,20 @@ std::array<Governor::Part, kGroups> Governor::divide() const {
   std::array<Part, kGroups> parts{};
   double left = config_.max_share * base_;
   double weights = 0;
-  for (std::size_t i = 0; i < kGroups; ++i) {
+  bool large_fits = true;
+  for (const Group group : kPriority) {
+    const auto i = static_cast<std::size_t>(group);
     const auto& state = states_[i];
     if (!state.wanted) continue;
     const bool full_time = state.attached && !state.window_ns;
     parts[i].fits = known(state) && state.share <= (full_time ? left : kComfort * left);
+    // Every allocation counted is worth little where the large ones can't even be followed: these get what is left.
+    if (state.whole && !large_fits) parts[i].fits = false;
     if (parts[i].fits) {
       left -= state.share;
     } else if (!state.whole && !too_long(state)) {
       weights += kWeights[i];
+      if (group == Group::large) large_fits = false;
     }
   }
   for (std::size_t i = 0; i < kGroups; ++i) {
@@ -177,6 +185,15 @@ double Governor::window_ns_to_save(const State& state) const {
          switching_ns(state.attach_took_ns + state.detach_took_ns);
 }
 
+// What the windows that are open now will still cost.
+double Governor::promised_ns() const {
+  double promised = 0;
+  for (const auto& state : states_) {
+    if (state.attached && state.window_ns) promised += std::max(0.0, window_ns_to_save(state) - state.window_cost_ns);
+  }
+  return promised;
+}
+
 bool Governor::too_long(const State& state) const { return longest_window_ns(state) < kShortestWindow; }
 
 bool Governor::worth_a_window(const State& state, const Part& part, std::uint64_t now_ns) const {
@@ -198,7 +215,7 @@ bool Governor::must_go(const State& state, const Part& part, std::uint64_t now_n
 }
 
 void Governor::account(State& state, const Part& part, const GroupCost& cost, double elapsed_ns) const {
-  const double most = std::max(kBurst * part.share * kSecond, part.fits ? 0 : window_ns_to_save(state));
+  const double most = std::max(kBurst * part.share * kSecond, part.fits ? 0 : kAhead * window_ns_to_save(state));
   state.saved_ns = std::min(state.saved_ns + part.share * elapsed_ns - static_cast<double>(cost.cost_ns), most);
 }
 
@@ -225,7 +242,7 @@ std::vector<GovernorAction> Governor::judge(const std::array<GroupCost, kGroups>
   const auto parts = divide();
   double most = kBurst * budget * kSecond;
   for (std::size_t i = 0; i < kGroups; ++i) {
-    if (!parts[i].fits && parts[i].share > 0) most = std::max(most, window_ns_to_save(states_[i]));
+    if (!parts[i].fits && parts[i].share > 0) most = std::max(most, kAhead * window_ns_to_save(states_[i]));
   }
   balance_ns_ = std::min(balance_ns_ + budget * elapsed, most);
   for (const auto& cost : costs) spend(static_cast<double>(cost.cost_ns));
@@ -242,7 +259,7 @@ std::vector<GovernorAction> Governor::judge(const std::array<GroupCost, kGroups>
       actions.push_back({static_cast<Group>(i), false});
     } else if (state.wanted) {
       state.refused = state.refused || (!part.fits && known(state));
-      const double needed = part.fits ? 0 : window_ns_to_save(state);
+      const double needed = part.fits ? 0 : window_ns_to_save(state) + promised_ns();
       if ((opened && !part.fits) || balance_ns_ < needed || !worth_a_window(state, part, now_ns)) continue;
       if (!part.fits) state.window_ns = longest_window_ns(state);
       opened = opened || !part.fits;

@@ -16,7 +16,7 @@
 
 namespace gotrace::probe {
 
-// What goes on and off together, by priority. Births and ends pair, so they share a group.
+// What goes on and off together. Births and ends pair, so they share a group.
 // Large objects have one of their own: they are few, and their probe's site is a dearer one than refill's.
 enum class Group : std::uint8_t { lifecycle, allocations, parks, mallocs, large };
 constexpr std::size_t kGroups = 5;
@@ -133,6 +133,7 @@ class Governor {
   void pay_for_switching(State& state, std::uint64_t took_ns);
   [[nodiscard]] double switching_ns(double took_ns) const;
   [[nodiscard]] double window_ns_to_save(const State& state) const;
+  [[nodiscard]] double promised_ns() const;
   // The attached group that costs most, when all together have overdrawn the budget.
   [[nodiscard]] std::optional<std::size_t> overdrawn() const;
   State& at(Group group) { return states_[static_cast<std::size_t>(group)]; }

@@ -89,7 +89,9 @@ struct Target {
   void run(double seconds) {
     for (const auto end = now_ns + static_cast<std::uint64_t>(seconds * 1e9); now_ns < end;) tick();
   }
-  double all_spent() const { return switching_ns + spent_ns[0] + spent_ns[1] + spent_ns[2] + spent_ns[3]; }
+  double all_spent() const {
+    return switching_ns + spent_ns[0] + spent_ns[1] + spent_ns[2] + spent_ns[3] + spent_ns[4];
+  }
   double share_spent() const { return all_spent() / static_cast<double>(now_ns - begin_ns); }
   bool on(Group group) const { return attached[static_cast<std::size_t>(group)]; }
 };
@@ -171,6 +173,17 @@ TEST_CASE("governor: what is withheld takes nothing from what gets windows") {
   beside.run(60);
   CHECK(beside.governor.view(Group::lifecycle).windows == 0);
   CHECK(beside.governor.view(Group::allocations).windows == alone.governor.view(Group::allocations).windows);
+}
+
+TEST_CASE("governor: a dear probe of a quiet target gets windows beside those that fit") {
+  Target target(0.01, {0.00001, 0.0026, 0.001, 0.0046, 0.0087});
+  target.late_ns = kMillisecond;
+  target.governor.want(Group::mallocs, true);
+  target.run(30);
+  CHECK(target.governor.view(Group::large).windows >= 5);
+  CHECK(target.on(Group::allocations));
+  CHECK_FALSE(target.on(Group::mallocs));  // large objects come first
+  CHECK(target.share_spent() <= 1.25 * 0.01);
 }
 
 TEST_CASE("governor: how long hits go on is learnt, and windows are as long as that allows") {
