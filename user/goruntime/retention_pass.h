@@ -15,6 +15,7 @@
 #include "goruntime/program.h"
 #include "goruntime/reference_search.h"
 #include "goruntime/stale_elements.h"
+#include "goruntime/used_stack_words.h"
 
 namespace gotrace::goruntime {
 
@@ -110,6 +111,7 @@ class RetentionPass {
   void add_regions();
   void add_stacks();
   void add_watched();
+  [[nodiscard]] bool is_left_on_stack(const Reference& reference);
   void visit(const Reference& reference);
   void visit_watched(const Reference& reference, WatchedObject& watched);
   struct Referrer {  // an object, or none
@@ -137,6 +139,8 @@ class RetentionPass {
   std::vector<std::uint32_t> first_target_;  // the number of its first one; both in the order of addition
   std::vector<ListedReference> references_;
   std::vector<SearchRegion> regions_;
+  std::vector<process::Address> goroutines_;  // g structs, by the owners of stacks
+  UsedStackWords stack_words_;
   std::unique_ptr<ReferenceSearch> search_;
   PassFigures figures_;
   process::Address bits_span_ = 0;  // whose allocBits are known
