@@ -27,10 +27,6 @@ struct HeaderReference {  // a string or slice header, and where it is
   process::Address container = 0;       // that object
   std::uint64_t container_size = 0;     // 0: package variable
   process::Address container_type = 0;  // its type, or that of its elements, where known
-  [[nodiscard]] bool same_as(const HeaderReference& other) const {
-    return place == other.place && pointer == other.pointer && window.length == other.window.length &&
-           window.capacity == other.window.capacity;
-  }
 };
 
 struct PartlyUsed {  // an object, as one pass found it

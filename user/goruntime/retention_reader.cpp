@@ -11,6 +11,7 @@
 #include "goruntime/holder_words.h"
 #include "goruntime/plain_types.h"
 #include "goruntime/retention_pass.h"
+#include "goruntime/retention_suspects.h"
 #include "goruntime/stack_lists.h"
 #include "process/memory_figures.h"
 #include "process/memory_presence.h"
@@ -42,43 +43,11 @@ constexpr std::uint64_t kListNs = 20'000'000;      // of CPU time, to follow lis
 constexpr std::uint32_t kListSearchesAtFirst = 2;  // each looks for new lists
 constexpr std::uint32_t kListSearchEvery = 4;      // later
 
-struct Suspect {
-  PartlyUsed found;
-  std::uint32_t searches = 0;    // in a row that found it the same
-  std::uint32_t generation = 0;  // the heap's sweepgen when it was first found
-  bool marked = false;           // outlived some GC
-  bool survived = false;         // a GC since it was found: somebody holds it
-  bool specials_read = false;
-  std::uint64_t exclusive = 0, of = 0;  // of what an array's unused pointers point to: has no other reference
-  bool unfit = false;                   // a finalizer or the like refers to it, or its strings are none: not judged
-  StackId allocated_at = StackId::none;
-};
-
-// What objects have in common that are kept alike.
-struct Likeness {
-  RetentionKind kind = RetentionKind::substring;
-  bool spare = false;
-  process::Address variable = 0;  // whose word refers to them; 0: an object does
-  std::uint64_t container_size = 0;
-  process::Address container_type = 0;
-  friend auto operator<=>(const Likeness&, const Likeness&) = default;
-};
-
 // No text has these: ASCII's control characters but white space, and what never is in UTF-8.
 bool is_control(std::byte byte) {
   const auto c = static_cast<unsigned char>(byte);
   const bool white = c >= '\t' && c <= '\r';
   return (c < ' ' && !white) || c == 0x7f || c >= 0xf8 || c == 0xc0 || c == 0xc1;
-}
-
-Likeness likeness_of(const PartlyUsed& found) {
-  const HeaderReference& first = found.references.front();
-  if (found.stale)
-    return {RetentionKind::elements, 2 * found.stale->beyond_length > found.stale->unused,
-            first.in_data ? first.place : 0, first.container_size, first.container_type};
-  const bool slices = std::ranges::any_of(found.references, [](const auto& r) { return r.window.slice; });
-  return {slices ? RetentionKind::subslice : RetentionKind::substring, found.used.use == ObjectUse::spare,
-          first.in_data ? first.place : 0, first.container_size, first.container_type};
 }
 
 struct Holding {  // of a likeness: found out once
@@ -222,7 +191,7 @@ class LiveRetentionReader final : public RetentionReader {
     for (PartlyUsed& found : pass_->partly_used(kMostSuspects)) {
       const auto before = suspects_.find(found.base);
       Suspect suspect =
-          before != suspects_.end() && same(before->second.found, found) ? std::move(before->second) : Suspect{};
+          before != suspects_.end() && found_again(before->second.found, found) ? std::move(before->second) : Suspect{};
       suspect.found = std::move(found);
       if (suspect.searches++ == 0) suspect.generation = *generation_;
       const process::Address base = suspect.found.base;
@@ -237,26 +206,6 @@ class LiveRetentionReader final : public RetentionReader {
     const bool search_new = searches_ <= kListSearchesAtFirst || searches_ % kListSearchEvery == 0;
     lists_.look(pass_->spans(), objects_, search_new, kListNs);
     begin_following();
-  }
-
-  // Part by part: what refers to it need not be the same in number, since more may be cut from it.
-  static bool same(const PartlyUsed& before, const PartlyUsed& now) {
-    if (before.size != now.size || before.used.use != now.used.use) return false;
-    if (before.stale && now.stale && !same_elements(*before.stale, *now.stale)) return false;
-    const bool queue = before.stale && now.stale;  // its slice moves on
-    return std::ranges::any_of(before.references, [&](const HeaderReference& old) {
-      return std::ranges::any_of(now.references, [&](const HeaderReference& one) {
-        return queue ? one.place == old.place : one.same_as(old);
-      });
-    });
-  }
-
-  // A queue goes on, and more may have become unused; what was must still be.
-  static bool same_elements(const StaleElements& before, const StaleElements& now) {
-    std::size_t again = 0;
-    for (const process::Address object : before.sample)
-      again += static_cast<std::size_t>(std::ranges::count(now.sample, object));
-    return again * 4 >= before.sample.size() * 3;
   }
 
   void look_closer(Suspect& suspect) {
