@@ -94,7 +94,8 @@ void add_points(const std::vector<model::RetentionTable::Point>& points, Totals&
   for (const auto& point : points) totals[point.time_ns] += point.objects;
 }
 
-// By who holds them, where that stays the same, else by their size: a map that grows holds them by other arrays.
+// By who holds them, where that stays the same, else by their size: a map that grows holds them by other arrays. Lists
+// are held by a function, and others may have lists of such nodes for a while.
 Totals totals_of(const model::Model& model, const Kept& kept) {
   const auto& table = model.retention();
   Totals by_holder;
@@ -106,7 +107,8 @@ Totals totals_of(const model::Model& model, const Kept& kept) {
       add_points(table.points_of(group.kind, group.spare, group.largest), by_size);
   }
   // Nearly all of that size are these.
-  const bool theirs = !by_size.empty() && 10 * kept.objects >= 9 * by_size.rbegin()->second;
+  const bool on_stack = kept.groups.front().kind == RetentionKind::stack;
+  const bool theirs = !on_stack && !by_size.empty() && 10 * kept.objects >= 9 * by_size.rbegin()->second;
   return theirs && by_size.size() > by_holder.size() ? by_size : by_holder;
 }
 

@@ -51,8 +51,10 @@ class ListWalker {
   struct Page {
     process::Address begin = 0;  // 0: none
     bool readable = false;
+    std::uint64_t order = 0;  // of its reading
     std::array<std::byte, 4096> bytes;
   };
+  Page& page_of(process::Address address);
   [[nodiscard]] const SpanView* span_of(process::Address address);
   [[nodiscard]] process::Address next_node(process::Address node, std::uint64_t size, std::uint64_t next_at);
   [[nodiscard]] std::optional<LinkedList> longest_from(process::Address node, std::uint64_t least_nodes);
@@ -63,6 +65,7 @@ class ListWalker {
   PointerMaps& maps_;
   const SpanView* recent_ = nullptr;
   std::vector<Page> pages_;
+  std::uint64_t reads_ = 0;
 };
 
 }  // namespace gotrace::goruntime

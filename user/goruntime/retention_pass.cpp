@@ -276,6 +276,11 @@ std::vector<PartlyUsed> RetentionPass::partly_used(std::size_t most) {
   return found;
 }
 
+bool RetentionPass::saw_no_reference(process::Address base) const {
+  const std::uint32_t target = targets_.at(base);
+  return target < uses_.size() && !uses_[target].whole && uses_[target].count == 0;
+}
+
 PassFigures RetentionPass::figures() const {
   PassFigures figures = figures_;
   figures.to_read_bytes = search_->total_bytes();

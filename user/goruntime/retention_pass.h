@@ -83,6 +83,8 @@ class RetentionPass {
   bool step(std::uint64_t bytes);
   // Of what has been read so far: objects that are used in part, largest first, at most `most`.
   [[nodiscard]] std::vector<PartlyUsed> partly_used(std::size_t most);
+  // Of a large object: nothing that was read refers to it.
+  [[nodiscard]] bool saw_no_reference(process::Address base) const;
   [[nodiscard]] const std::vector<WatchedObject>& watched() const { return watched_; }
   [[nodiscard]] PassFigures figures() const;
   [[nodiscard]] const HeapSpans& spans() const { return spans_; }

@@ -193,8 +193,13 @@ class LiveRetentionReader final : public RetentionReader {
       Suspect suspect =
           before != suspects_.end() && found_again(before->second.found, found) ? std::move(before->second) : Suspect{};
       suspect.found = std::move(found);
+      suspect.missed = false;
       if (suspect.searches++ == 0) suspect.generation = *generation_;
       const process::Address base = suspect.found.base;
+      now.emplace(base, std::move(suspect));
+    }
+    for (auto& [base, suspect] : suspects_) {
+      if (now.contains(base) || !pass_->saw_no_reference(base) || std::exchange(suspect.missed, true)) continue;
       now.emplace(base, std::move(suspect));
     }
     suspects_ = std::move(now);

@@ -13,6 +13,7 @@ struct Suspect {
   PartlyUsed found;
   std::uint32_t searches = 0;    // in a row that found it the same
   std::uint32_t generation = 0;  // the heap's sweepgen when it was first found
+  bool missed = false;           // the last one saw no reference to it: its header was being moved, or it is garbage
   bool marked = false;           // outlived some GC
   bool survived = false;         // a GC since it was found: somebody holds it
   bool specials_read = false;

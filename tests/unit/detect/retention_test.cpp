@@ -247,6 +247,26 @@ TEST_CASE("the line where the frame makes the list longer is better than where i
   CHECK(only(analysis).where->line == 42);
 }
 
+TEST_CASE("a list has its own growth, whatever lists of such nodes others have for a while") {
+  Scenario s(kAge);
+  const auto made = s.stack({s.location("main.newNode", 7), s.location("main.consume", 42)});
+  for (int i = 1; i < 14; ++i) {
+    auto list = list_of(s, 20'000 + 2000 * static_cast<std::uint64_t>(i));
+    if (i > 3) list.allocated_at = made;  // a node of it was sampled then
+    auto passing = list_of(s, 10'000);
+    passing.holder = "main.reader";
+    std::vector<RetainedGroup> groups;
+    if (i == 1 || i > 2) groups.push_back(list);
+    if (i == 1 || i == 2) groups.push_back(passing);
+    s.model.accept(look_of(i, groups));
+  }
+  const auto analysis = analyze(s.model);
+  const Finding& finding = only(analysis);
+  CHECK(finding.trend == Trend::growing);
+  REQUIRE(finding.growth);
+  CHECK(finding.growth->value == Approx(2000.0 * 64).epsilon(0.05));
+}
+
 TEST_CASE("what a growing map keeps has a rate, by size, whoever holds it now") {
   Scenario s(kAge);
   for (int i = 1; i < 20; ++i) {
