@@ -16,20 +16,11 @@ namespace {
 
 constexpr std::uint64_t kLeastWaste = 1'000'000;     // bytes
 constexpr double kLeastShare = 0.02;                 // of the live heap
+constexpr double kLeastShareAnHour = 0.01;           // of it, of what grows
 constexpr std::uint64_t kLeastObjectsOfSample = 20;  // where not all memory was read
 constexpr double kLeastRead = 0.2;                   // of the memory that may hold pointers
 constexpr std::uint64_t kLeastGrowth = 10;           // objects, of what could be capacity in reserve
 constexpr std::size_t kMostHolders = 3;              // named
-
-bool matters(const model::Model& model, const RetentionLook& look, const Kept& kept) {
-  const auto& heap = model.heap().last();
-  const double live = static_cast<double>(heap ? heap->heap_marked_bytes : look.heap_bytes);
-  if (kept.waste() < kLeastWaste || static_cast<double>(kept.waste()) < kLeastShare * live) return false;
-  if (look.complete) return true;
-  // References may have been missed; of so many objects not one of theirs was seen.
-  return kept.objects >= kLeastObjectsOfSample &&
-         static_cast<double>(look.read_bytes) >= kLeastRead * static_cast<double>(look.to_read_bytes);
-}
 
 // Sampled allocations of their size that were made at a call site while we looked.
 std::uint64_t such_samples(const model::AllocationSite& site, const Kept& kept) {
@@ -122,6 +113,24 @@ Growth growth_of_objects(const Totals& totals) {
     steps.push_back({static_cast<double>(now->first - before->first) / 1e9, change, std::abs(change)});
   }
   return judge_growth(steps);
+}
+
+// An hour of it is a share of the heap: in a large heap a leak is small for long.
+bool grows_much(const model::Model& model, const Kept& kept, double live) {
+  const Growth growth = growth_of_objects(totals_of(model, kept));
+  const double each = static_cast<double>(kept.waste()) / static_cast<double>(kept.objects);
+  return growth.trend == Trend::growing && growth.rate.low * each * 3600 >= kLeastShareAnHour * live;
+}
+
+bool matters(const model::Model& model, const RetentionLook& look, const Kept& kept) {
+  const auto& heap = model.heap().last();
+  const double live = static_cast<double>(heap ? heap->heap_marked_bytes : look.heap_bytes);
+  if (kept.waste() < kLeastWaste) return false;
+  if (static_cast<double>(kept.waste()) < kLeastShare * live && !grows_much(model, kept, live)) return false;
+  if (look.complete) return true;
+  // References may have been missed; of so many objects not one of theirs was seen.
+  return kept.objects >= kLeastObjectsOfSample &&
+         static_cast<double>(look.read_bytes) >= kLeastRead * static_cast<double>(look.to_read_bytes);
 }
 
 std::uint64_t grown_by(const model::Model& model, const Kept& kept) {

@@ -12,6 +12,7 @@
 #include "goruntime/plain_types.h"
 #include "goruntime/retention_pass.h"
 #include "goruntime/retention_suspects.h"
+#include "goruntime/search_pace.h"
 #include "goruntime/stack_lists.h"
 #include "process/memory_figures.h"
 #include "process/memory_presence.h"
@@ -305,12 +306,17 @@ class LiveRetentionReader final : public RetentionReader {
     return holding != holdings_.end() && holding->second.chain.rooted();
   }
 
+  [[nodiscard]] std::uint64_t rest_at_first(std::uint64_t now_ns) const {
+    const std::uint64_t left = most_at_first_ns_ - std::min(spent_ns_, most_at_first_ns_);
+    return std::max(kRestAtFirst * search_ns_, rest_between_searches(now_ns - begun_ns_, search_ns_, left));
+  }
+
   void finish(std::uint64_t now_ns) {
     if (searches_ >= 2) send(now_ns);
     const bool suspicious = !(suspects_.empty() && lists_.all().empty()) && spent_ns_ < most_at_first_ns_;
     const bool at_first = searches_ < 2 || suspicious;
     // Nothing can be said before the second one.
-    next_ns_ = now_ns + std::max(kLeastRestNs, searches_ < 2 ? 0 : kRestAtFirst * search_ns_);
+    next_ns_ = now_ns + std::max(kLeastRestNs, searches_ < 2 ? 0 : rest_at_first(now_ns));
     if (!at_first)
       next_ns_ = std::max(next_ns_, begun_ns_ + static_cast<std::uint64_t>(static_cast<double>(spent_ns_) / share_));
     next_after_gc_ns_ = now_ns + std::max(kLeastRestAfterGcNs, kRestAfterGc * search_ns_);

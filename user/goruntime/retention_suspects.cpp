@@ -37,7 +37,7 @@ bool found_again(const PartlyUsed& before, const PartlyUsed& now) {
   const bool queue = before.stale && now.stale;  // its slice moves on
   return std::ranges::any_of(before.references, [&](const HeaderReference& old) {
     return std::ranges::any_of(now.references, [&](const HeaderReference& one) {
-      return queue ? one.place == old.place : same_part(old, one);
+      return (queue && one.place == old.place) || same_part(old, one);
     });
   });
 }

@@ -146,6 +146,27 @@ TEST_CASE("little waste, in bytes or as a share of the heap, is nobody's busines
   CHECK(analyze(large.model).findings.empty());
 }
 
+TEST_CASE("in a large heap little waste matters where it grows, and much in an hour") {
+  const auto growing_by = [](std::uint64_t objects) {
+    Scenario s(kAge);
+    for (int i = 1; i < 10; ++i) {
+      auto look = look_of(i, {group_of(RetentionKind::substring, 5 + objects * static_cast<std::uint64_t>(i))});
+      look.heap_bytes = 4096 * kMiB;
+      s.model.accept(look);
+    }
+    return analyze(s.model).findings.size();
+  };
+  CHECK(growing_by(3) == 1);
+  CHECK(growing_by(0) == 0);
+  Scenario slow(kAge);  // 1 MiB in 10 minutes
+  for (int i = 1; i < 10; ++i) {
+    auto look = look_of(600 * i, {group_of(RetentionKind::substring, 5 + static_cast<std::uint64_t>(i))});
+    look.heap_bytes = 4096 * kMiB;
+    slow.model.accept(look);
+  }
+  CHECK(analyze(slow.model).findings.empty());
+}
+
 TEST_CASE("capacity in reserve is waste only when it grows") {
   auto reserve = group_of(RetentionKind::subslice, 50);
   reserve.spare = true;
