@@ -115,11 +115,16 @@ Growth growth_of_objects(const Totals& totals) {
   return judge_growth(steps);
 }
 
-// An hour of it is a share of the heap: in a large heap a leak is small for long.
+// An hour of it is a share of the heap: in a large heap a leak is small for long, and searches are few.
 bool grows_much(const model::Model& model, const Kept& kept, double live) {
-  const Growth growth = growth_of_objects(totals_of(model, kept));
+  constexpr std::size_t kLeastLooks = 3;
+  const Totals totals = totals_of(model, kept);
+  const auto falls = [](const auto& before, const auto& now) { return now.second < before.second; };
+  if (totals.size() < kLeastLooks || std::ranges::adjacent_find(totals, falls) != totals.end()) return false;
+  const auto grown = static_cast<double>(totals.rbegin()->second - totals.begin()->second);
+  const double seconds = static_cast<double>(totals.rbegin()->first - totals.begin()->first) / 1e9;
   const double each = static_cast<double>(kept.waste()) / static_cast<double>(kept.objects);
-  return growth.trend == Trend::growing && growth.rate.low * each * 3600 >= kLeastShareAnHour * live;
+  return grown >= static_cast<double>(kLeastGrowth) && grown * each / seconds * 3600 >= kLeastShareAnHour * live;
 }
 
 bool matters(const model::Model& model, const RetentionLook& look, const Kept& kept) {

@@ -31,7 +31,9 @@ constexpr std::uint64_t kRestWhileOffNs = 5'000'000'000;
 constexpr std::uint64_t kRestAtFirst = 2;   // times what a search took
 constexpr std::uint64_t kRestAfterGc = 20;  // likewise, before one that a GC is the reason for, and at least
 constexpr std::uint64_t kLeastRestAfterGcNs = 2'000'000'000;
-constexpr std::uint32_t kRareGcs = 2;  // since the last search: where there are more, the next one is soon enough
+constexpr std::uint64_t kWaitForGcNs = 10'000'000'000;
+constexpr std::uint64_t kFewSearches = 20;  // there is time for no more: they had better come after a GC
+constexpr std::uint32_t kRareGcs = 2;       // since the last search: where there are more, the next one is soon enough
 constexpr std::size_t kMostSuspects = 20'000;  // the largest
 constexpr std::size_t kMostWatched = 4096;
 constexpr std::size_t kLeastWatched = 8;  // of each array
@@ -129,6 +131,7 @@ class LiveRetentionReader final : public RetentionReader {
     }
     search_ns_ = 0;
     generation_ = objects_.heap_sweepgen();
+    if (searches_ == 0) first_generation_ = generation_;
     pass_ = !reason.empty() || !generation_ ? nullptr : RetentionPass::begin(program_, maps_, plain_types_, to_watch());
     if (!pass_) {
       next_ns_ = now_ns + (reason.empty() ? kLeastRestNs : kRestWhileOffNs);
@@ -306,9 +309,20 @@ class LiveRetentionReader final : public RetentionReader {
     return holding != holdings_.end() && holding->second.chain.rooted();
   }
 
+  // CPU time for the searches that are made at once.
+  [[nodiscard]] std::uint64_t left_at_first() const {
+    return most_at_first_ns_ - std::min(spent_ns_, most_at_first_ns_);
+  }
+
+  // What hangs on no package variable is not known to be kept before a GC has left it.
+  [[nodiscard]] bool waits_for_gc() const {
+    const bool seen_alike = searches_ >= 2 && generation_ && generation_ == first_generation_;
+    return seen_alike && left_at_first() < kFewSearches * search_ns_;
+  }
+
   [[nodiscard]] std::uint64_t rest_at_first(std::uint64_t now_ns) const {
-    const std::uint64_t left = most_at_first_ns_ - std::min(spent_ns_, most_at_first_ns_);
-    return std::max(kRestAtFirst * search_ns_, rest_between_searches(now_ns - begun_ns_, search_ns_, left));
+    if (waits_for_gc()) return kWaitForGcNs;
+    return std::max(kRestAtFirst * search_ns_, rest_between_searches(now_ns - begun_ns_, search_ns_, left_at_first()));
   }
 
   void finish(std::uint64_t now_ns) {
@@ -319,7 +333,8 @@ class LiveRetentionReader final : public RetentionReader {
     next_ns_ = now_ns + std::max(kLeastRestNs, searches_ < 2 ? 0 : rest_at_first(now_ns));
     if (!at_first)
       next_ns_ = std::max(next_ns_, begun_ns_ + static_cast<std::uint64_t>(static_cast<double>(spent_ns_) / share_));
-    next_after_gc_ns_ = now_ns + std::max(kLeastRestAfterGcNs, kRestAfterGc * search_ns_);
+    next_after_gc_ns_ =
+        now_ns + (waits_for_gc() ? kLeastRestNs : std::max(kLeastRestAfterGcNs, kRestAfterGc * search_ns_));
     phase_ = Phase::resting;
     follower_.reset();
     pass_.reset();
@@ -470,7 +485,7 @@ class LiveRetentionReader final : public RetentionReader {
   std::uint64_t search_ns_ = 0;  // CPU time, of this search
   std::uint64_t spent_ns_ = 0;   // of all
   std::uint32_t searches_ = 0;
-  std::optional<std::uint32_t> generation_;
+  std::optional<std::uint32_t> generation_, first_generation_;  // the heap's sweepgen, at this search and at the first
   std::unique_ptr<RetentionPass> pass_;
   std::unique_ptr<HolderSearch> follower_;
   std::vector<HolderChain> chains_;
