@@ -115,16 +115,22 @@ Growth growth_of_objects(const Totals& totals) {
   return judge_growth(steps);
 }
 
+// More in the end than at first, and never fewer in between: where looks are few, no more can be asked for.
+bool rises(const Totals& totals) {
+  constexpr std::size_t kLeastLooks = 3;
+  const auto falls = [](const auto& before, const auto& now) { return now.second < before.second; };
+  return totals.size() >= kLeastLooks && std::ranges::adjacent_find(totals, falls) == totals.end() &&
+         totals.rbegin()->second >= totals.begin()->second + kLeastGrowth;
+}
+
 // An hour of it is a share of the heap: in a large heap a leak is small for long, and searches are few.
 bool grows_much(const model::Model& model, const Kept& kept, double live) {
-  constexpr std::size_t kLeastLooks = 3;
   const Totals totals = totals_of(model, kept);
-  const auto falls = [](const auto& before, const auto& now) { return now.second < before.second; };
-  if (totals.size() < kLeastLooks || std::ranges::adjacent_find(totals, falls) != totals.end()) return false;
+  if (!rises(totals)) return false;
   const auto grown = static_cast<double>(totals.rbegin()->second - totals.begin()->second);
   const double seconds = static_cast<double>(totals.rbegin()->first - totals.begin()->first) / 1e9;
   const double each = static_cast<double>(kept.waste()) / static_cast<double>(kept.objects);
-  return grown >= static_cast<double>(kLeastGrowth) && grown * each / seconds * 3600 >= kLeastShareAnHour * live;
+  return grown * each / seconds * 3600 >= kLeastShareAnHour * live;
 }
 
 bool matters(const model::Model& model, const RetentionLook& look, const Kept& kept) {
@@ -151,7 +157,9 @@ std::uint64_t grown_by(const model::Model& model, const Kept& kept) {
 // More are in reserve than before: with the same holders, or, whoever holds them, more and more.
 bool reserve_grows(const model::Model& model, const Kept& kept) {
   if (grown_by(model, kept) >= kLeastGrowth) return true;
+  constexpr std::size_t kFewLooks = 8;
   const Totals totals = totals_of(model, kept);
+  if (totals.size() < kFewLooks && rises(totals)) return true;
   return growth_of_objects(totals).trend == Trend::growing &&
          totals.rbegin()->second >= totals.begin()->second + kLeastGrowth;
 }

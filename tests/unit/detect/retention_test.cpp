@@ -186,6 +186,22 @@ TEST_CASE("capacity in reserve is waste only when it grows") {
     moves.model.accept(look_of(i, {reserve}));
   }
   CHECK(only(analyze(moves.model)).kind == "retained-subslice");
+  const auto few = [&reserve](const std::vector<std::uint64_t>& counts) {  // searches, as of a large heap
+    Scenario s(kAge);
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      reserve.objects = counts[i];
+      reserve.bytes = counts[i] * kMiB;
+      reserve.holder = "package variable main.kept -> an object of " + std::to_string(i) + " bytes";
+      auto look = look_of(static_cast<int>(3 * i + 1), {reserve});
+      look.heap_bytes = 4096 * kMiB;
+      s.model.accept(look);
+    }
+    return analyze(s.model).findings.size();
+  };
+  CHECK(few({22, 24, 36, 50, 73, 73}) == 1);
+  CHECK(few({22, 24, 36, 30, 73, 73}) == 0);  // they come and go
+  CHECK(few({22, 24, 26, 26, 28, 28}) == 0);
+  CHECK(few({22, 73}) == 0);
 }
 
 TEST_CASE("where not all could be read, only many objects count, and confidence is low") {
