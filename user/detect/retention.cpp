@@ -16,20 +16,11 @@ namespace {
 
 constexpr std::uint64_t kLeastWaste = 1'000'000;     // bytes
 constexpr double kLeastShare = 0.02;                 // of the live heap
+constexpr double kLeastShareAnHour = 0.01;           // of it, of what grows
 constexpr std::uint64_t kLeastObjectsOfSample = 20;  // where not all memory was read
 constexpr double kLeastRead = 0.2;                   // of the memory that may hold pointers
 constexpr std::uint64_t kLeastGrowth = 10;           // objects, of what could be capacity in reserve
 constexpr std::size_t kMostHolders = 3;              // named
-
-bool matters(const model::Model& model, const RetentionLook& look, const Kept& kept) {
-  const auto& heap = model.heap().last();
-  const double live = static_cast<double>(heap ? heap->heap_marked_bytes : look.heap_bytes);
-  if (kept.waste() < kLeastWaste || static_cast<double>(kept.waste()) < kLeastShare * live) return false;
-  if (look.complete) return true;
-  // References may have been missed; of so many objects not one of theirs was seen.
-  return kept.objects >= kLeastObjectsOfSample &&
-         static_cast<double>(look.read_bytes) >= kLeastRead * static_cast<double>(look.to_read_bytes);
-}
 
 // Sampled allocations of their size that were made at a call site while we looked.
 std::uint64_t such_samples(const model::AllocationSite& site, const Kept& kept) {
@@ -94,7 +85,8 @@ void add_points(const std::vector<model::RetentionTable::Point>& points, Totals&
   for (const auto& point : points) totals[point.time_ns] += point.objects;
 }
 
-// By who holds them, where that stays the same, else by their size: a map that grows holds them by other arrays.
+// By who holds them, where that stays the same, else by their size: a map that grows holds them by other arrays. Lists
+// are held by a function, and others may have lists of such nodes for a while.
 Totals totals_of(const model::Model& model, const Kept& kept) {
   const auto& table = model.retention();
   Totals by_holder;
@@ -106,7 +98,8 @@ Totals totals_of(const model::Model& model, const Kept& kept) {
       add_points(table.points_of(group.kind, group.spare, group.largest), by_size);
   }
   // Nearly all of that size are these.
-  const bool theirs = !by_size.empty() && 10 * kept.objects >= 9 * by_size.rbegin()->second;
+  const bool on_stack = kept.groups.front().kind == RetentionKind::stack;
+  const bool theirs = !on_stack && !by_size.empty() && 10 * kept.objects >= 9 * by_size.rbegin()->second;
   return theirs && by_size.size() > by_holder.size() ? by_size : by_holder;
 }
 
@@ -122,6 +115,35 @@ Growth growth_of_objects(const Totals& totals) {
   return judge_growth(steps);
 }
 
+// More in the end than at first, and never fewer in between: where looks are few, no more can be asked for.
+bool rises(const Totals& totals) {
+  constexpr std::size_t kLeastLooks = 3;
+  const auto falls = [](const auto& before, const auto& now) { return now.second < before.second; };
+  return totals.size() >= kLeastLooks && std::ranges::adjacent_find(totals, falls) == totals.end() &&
+         totals.rbegin()->second >= totals.begin()->second + kLeastGrowth;
+}
+
+// An hour of it is a share of the heap: in a large heap a leak is small for long, and searches are few.
+bool grows_much(const model::Model& model, const Kept& kept, double live) {
+  const Totals totals = totals_of(model, kept);
+  if (!rises(totals)) return false;
+  const auto grown = static_cast<double>(totals.rbegin()->second - totals.begin()->second);
+  const double seconds = static_cast<double>(totals.rbegin()->first - totals.begin()->first) / 1e9;
+  const double each = static_cast<double>(kept.waste()) / static_cast<double>(kept.objects);
+  return grown * each / seconds * 3600 >= kLeastShareAnHour * live;
+}
+
+bool matters(const model::Model& model, const RetentionLook& look, const Kept& kept) {
+  const auto& heap = model.heap().last();
+  const double live = static_cast<double>(heap ? heap->heap_marked_bytes : look.heap_bytes);
+  if (kept.waste() < kLeastWaste) return false;
+  if (static_cast<double>(kept.waste()) < kLeastShare * live && !grows_much(model, kept, live)) return false;
+  if (look.complete) return true;
+  // References may have been missed; of so many objects not one of theirs was seen.
+  return kept.objects >= kLeastObjectsOfSample &&
+         static_cast<double>(look.read_bytes) >= kLeastRead * static_cast<double>(look.to_read_bytes);
+}
+
 std::uint64_t grown_by(const model::Model& model, const Kept& kept) {
   std::uint64_t sum = 0;
   for (const RetainedGroup& group : kept.groups) {
@@ -135,7 +157,9 @@ std::uint64_t grown_by(const model::Model& model, const Kept& kept) {
 // More are in reserve than before: with the same holders, or, whoever holds them, more and more.
 bool reserve_grows(const model::Model& model, const Kept& kept) {
   if (grown_by(model, kept) >= kLeastGrowth) return true;
+  constexpr std::size_t kFewLooks = 8;
   const Totals totals = totals_of(model, kept);
+  if (totals.size() < kFewLooks && rises(totals)) return true;
   return growth_of_objects(totals).trend == Trend::growing &&
          totals.rbegin()->second >= totals.begin()->second + kLeastGrowth;
 }

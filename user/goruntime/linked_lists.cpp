@@ -3,15 +3,30 @@
 namespace gotrace::goruntime {
 namespace {
 
-constexpr std::size_t kPages = 512;        // that are kept
+constexpr std::size_t kPages = 512;  // that are kept
+constexpr std::uint64_t kPageBytes = 4096;
 constexpr std::size_t kMostPointers = 16;  // of one object, that are tried
 
 }  // namespace
 
 ListWalker::ListWalker(process::RemoteMemory& memory, const HeapSpans& spans, PointerMaps& maps)
-    : memory_(memory, kPages), spans_(spans), maps_(maps) {}
+    : memory_(memory), spans_(spans), maps_(maps), pages_(kPages) {}
 
-std::uint64_t ListWalker::word(process::Address address) { return memory_.value<std::uint64_t>(address).value_or(0); }
+ListWalker::Page& ListWalker::page_of(process::Address address) {
+  const process::Address begin = address / kPageBytes * kPageBytes;
+  Page& page = pages_[static_cast<std::size_t>((address / kPageBytes) % kPages)];
+  if (page.begin != begin) {
+    page.begin = begin;
+    page.readable = memory_.read(begin, page.bytes);
+    page.order = ++reads_;
+  }
+  return page;
+}
+
+std::uint64_t ListWalker::word(process::Address address) {
+  const Page& page = page_of(address);
+  return page.readable ? load_or_zero<std::uint64_t>(page.bytes, address - page.begin) : 0;
+}
 
 const SpanView* ListWalker::span_of(process::Address address) {
   if (recent_ == nullptr || address < recent_->base || address >= recent_->limit) recent_ = spans_.find(address);
@@ -26,11 +41,16 @@ std::optional<ListWalker::SmallObject> ListWalker::object_at(process::Address ad
   return slot ? std::optional(SmallObject{span->base + *slot * span->element_size, span->element_size}) : std::nullopt;
 }
 
-// 0: there is none. Nodes point to the start of nodes.
+// 0: there is none. Nodes point to the start of nodes. Where the next one's page was read before the pointer to it, the
+// node may be younger than that: what an object before it had there would lead astray.
 process::Address ListWalker::next_node(process::Address node, std::uint64_t size, std::uint64_t next_at) {
+  const std::uint64_t order = page_of(node + next_at).order;
   const process::Address next = word(node + next_at);
   const auto object = next != 0 ? object_at(next) : std::nullopt;
-  return object && object->base == next && object->size == size ? next : 0;
+  if (!object || object->base != next || object->size != size) return 0;
+  Page& page = page_of(next + next_at);
+  if (page.order < order) page.begin = 0;  // to be read again
+  return next;
 }
 
 std::vector<std::uint64_t> ListWalker::pointers_of(process::Address object) {

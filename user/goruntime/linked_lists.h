@@ -48,15 +48,24 @@ class ListWalker {
   [[nodiscard]] std::uint64_t word(process::Address address);
 
  private:
+  struct Page {
+    process::Address begin = 0;  // 0: none
+    bool readable = false;
+    std::uint64_t order = 0;  // of its reading
+    std::array<std::byte, 4096> bytes;
+  };
+  Page& page_of(process::Address address);
   [[nodiscard]] const SpanView* span_of(process::Address address);
   [[nodiscard]] process::Address next_node(process::Address node, std::uint64_t size, std::uint64_t next_at);
   [[nodiscard]] std::optional<LinkedList> longest_from(process::Address node, std::uint64_t least_nodes);
   [[nodiscard]] std::vector<std::uint64_t> pointers_of(process::Address object);  // where in it, bytes
 
-  process::RecentPages memory_;
+  process::RemoteMemory& memory_;
   const HeapSpans& spans_;
   PointerMaps& maps_;
   const SpanView* recent_ = nullptr;
+  std::vector<Page> pages_;
+  std::uint64_t reads_ = 0;
 };
 
 }  // namespace gotrace::goruntime

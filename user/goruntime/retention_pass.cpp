@@ -36,7 +36,8 @@ RetentionPass::RetentionPass(const Program& program, PointerMaps& maps, const st
       plain_types_(plain_types),
       memory_(program.target().memory()),
       spans_(std::move(spans)),
-      watched_(std::move(watched)) {
+      watched_(std::move(watched)),
+      stack_words_(program) {
   figures_.heap_bytes = spans_.bytes();
   add_targets();
   add_watched();
@@ -96,10 +97,11 @@ void RetentionPass::add_regions() {
 
 // Of a running goroutine the whole stack, since where it is can't be read.
 void RetentionPass::add_stacks() {
-  const auto all = read_allgs(program_);
+  auto all = read_allgs(program_);
   const GLayout layout(program_.layout());
   if (!all || !layout.why_unusable().empty()) return;
-  run_read_plan(memory_, make_read_plan(*all, layout.size()), [&](std::uint32_t index, Bytes bytes) {
+  goroutines_ = std::move(*all);
+  run_read_plan(memory_, make_read_plan(goroutines_, layout.size()), [&](std::uint32_t index, Bytes bytes) {
     const GView view = layout.decode(bytes);
     const bool sane = view.exists() && view.stack_lo < view.stack_hi && view.stack_hi - view.stack_lo <= kMostStack;
     if (!sane) return;
@@ -196,14 +198,23 @@ bool RetentionPass::is_of_list(const Reference& reference, const Referrer& refer
   return referrer.size == list.node_size && !(list.part == Part::first && precedes);
 }
 
+// What an earlier call has left on the stack of a goroutine that is parked may stay there for good, but it keeps
+// nothing.
+bool RetentionPass::is_left_on_stack(const Reference& reference) {
+  const SearchRegion& region = *reference.region;
+  return region.kind == SearchRegion::Kind::stack &&
+         !stack_words_.may_be_used(goroutines_[region.owner], region.begin, reference.place);
+}
+
 void RetentionPass::visit(const Reference& reference) {
-  if (const auto watched = watched_targets_.find(reference.target); watched != watched_targets_.end())
-    visit_watched(reference, watched_[watched->second]);
-  if (reference.target >= uses_.size()) return;
+  const auto watched = watched_targets_.find(reference.target);
+  const bool open = reference.target < uses_.size() && !uses_[reference.target].whole;
+  if ((watched == watched_targets_.end() && !open) || is_left_on_stack(reference)) return;
+  if (watched != watched_targets_.end()) visit_watched(reference, watched_[watched->second]);
+  if (!open) return;
   TargetUse& use = uses_[reference.target];
-  if (use.whole) return;
   const SpanView* target = spans_.find(reference.words[0]);
-  // What a stack holds may be a pointer, or the rest of one: it uses all.
+  // What a stack may use can be a pointer, or the rest of one: it uses all.
   if (target == nullptr || reference.region->kind == SearchRegion::Kind::stack) {
     use.whole = true;
     return;
@@ -264,6 +275,11 @@ std::vector<PartlyUsed> RetentionPass::partly_used(std::size_t most) {
     }
   }
   return found;
+}
+
+bool RetentionPass::saw_no_reference(process::Address base) const {
+  const std::uint32_t target = targets_.at(base);
+  return target < uses_.size() && !uses_[target].whole && uses_[target].count == 0;
 }
 
 PassFigures RetentionPass::figures() const {

@@ -15,6 +15,7 @@
 #include "goruntime/program.h"
 #include "goruntime/reference_search.h"
 #include "goruntime/stale_elements.h"
+#include "goruntime/used_stack_words.h"
 
 namespace gotrace::goruntime {
 
@@ -26,10 +27,6 @@ struct HeaderReference {  // a string or slice header, and where it is
   process::Address container = 0;       // that object
   std::uint64_t container_size = 0;     // 0: package variable
   process::Address container_type = 0;  // its type, or that of its elements, where known
-  [[nodiscard]] bool same_as(const HeaderReference& other) const {
-    return place == other.place && pointer == other.pointer && window.length == other.window.length &&
-           window.capacity == other.window.capacity;
-  }
 };
 
 struct PartlyUsed {  // an object, as one pass found it
@@ -86,6 +83,8 @@ class RetentionPass {
   bool step(std::uint64_t bytes);
   // Of what has been read so far: objects that are used in part, largest first, at most `most`.
   [[nodiscard]] std::vector<PartlyUsed> partly_used(std::size_t most);
+  // Of a large object: nothing that was read refers to it.
+  [[nodiscard]] bool saw_no_reference(process::Address base) const;
   [[nodiscard]] const std::vector<WatchedObject>& watched() const { return watched_; }
   [[nodiscard]] PassFigures figures() const;
   [[nodiscard]] const HeapSpans& spans() const { return spans_; }
@@ -110,6 +109,7 @@ class RetentionPass {
   void add_regions();
   void add_stacks();
   void add_watched();
+  [[nodiscard]] bool is_left_on_stack(const Reference& reference);
   void visit(const Reference& reference);
   void visit_watched(const Reference& reference, WatchedObject& watched);
   struct Referrer {  // an object, or none
@@ -137,6 +137,8 @@ class RetentionPass {
   std::vector<std::uint32_t> first_target_;  // the number of its first one; both in the order of addition
   std::vector<ListedReference> references_;
   std::vector<SearchRegion> regions_;
+  std::vector<process::Address> goroutines_;  // g structs, by the owners of stacks
+  UsedStackWords stack_words_;
   std::unique_ptr<ReferenceSearch> search_;
   PassFigures figures_;
   process::Address bits_span_ = 0;  // whose allocBits are known

@@ -11,6 +11,8 @@
 #include "goruntime/holder_words.h"
 #include "goruntime/plain_types.h"
 #include "goruntime/retention_pass.h"
+#include "goruntime/retention_suspects.h"
+#include "goruntime/search_pace.h"
 #include "goruntime/stack_lists.h"
 #include "process/memory_figures.h"
 #include "process/memory_presence.h"
@@ -30,7 +32,9 @@ constexpr std::uint64_t kRestWhileOffNs = 5'000'000'000;
 constexpr std::uint64_t kRestAtFirst = 2;   // times what a search took
 constexpr std::uint64_t kRestAfterGc = 20;  // likewise, before one that a GC is the reason for, and at least
 constexpr std::uint64_t kLeastRestAfterGcNs = 2'000'000'000;
-constexpr std::uint32_t kRareGcs = 2;  // since the last search: where there are more, the next one is soon enough
+constexpr std::uint64_t kWaitForGcNs = 10'000'000'000;
+constexpr std::uint64_t kFewSearches = 10;  // there is time for no more: they had better come after a GC
+constexpr std::uint32_t kRareGcs = 2;       // since the last search: where there are more, the next one is soon enough
 constexpr std::size_t kMostSuspects = 20'000;  // the largest
 constexpr std::size_t kMostWatched = 4096;
 constexpr std::size_t kLeastWatched = 8;  // of each array
@@ -43,43 +47,11 @@ constexpr std::uint64_t kListNs = 20'000'000;      // of CPU time, to follow lis
 constexpr std::uint32_t kListSearchesAtFirst = 2;  // each looks for new lists
 constexpr std::uint32_t kListSearchEvery = 4;      // later
 
-struct Suspect {
-  PartlyUsed found;
-  std::uint32_t searches = 0;    // in a row that found it the same
-  std::uint32_t generation = 0;  // the heap's sweepgen when it was first found
-  bool marked = false;           // outlived some GC
-  bool survived = false;         // a GC since it was found: somebody holds it
-  bool specials_read = false;
-  std::uint64_t exclusive = 0, of = 0;  // of what an array's unused pointers point to: has no other reference
-  bool unfit = false;                   // a finalizer or the like refers to it, or its strings are none: not judged
-  StackId allocated_at = StackId::none;
-};
-
-// What objects have in common that are kept alike.
-struct Likeness {
-  RetentionKind kind = RetentionKind::substring;
-  bool spare = false;
-  process::Address variable = 0;  // whose word refers to them; 0: an object does
-  std::uint64_t container_size = 0;
-  process::Address container_type = 0;
-  friend auto operator<=>(const Likeness&, const Likeness&) = default;
-};
-
 // No text has these: ASCII's control characters but white space, and what never is in UTF-8.
 bool is_control(std::byte byte) {
   const auto c = static_cast<unsigned char>(byte);
   const bool white = c >= '\t' && c <= '\r';
   return (c < ' ' && !white) || c == 0x7f || c >= 0xf8 || c == 0xc0 || c == 0xc1;
-}
-
-Likeness likeness_of(const PartlyUsed& found) {
-  const HeaderReference& first = found.references.front();
-  if (found.stale)
-    return {RetentionKind::elements, 2 * found.stale->beyond_length > found.stale->unused,
-            first.in_data ? first.place : 0, first.container_size, first.container_type};
-  const bool slices = std::ranges::any_of(found.references, [](const auto& r) { return r.window.slice; });
-  return {slices ? RetentionKind::subslice : RetentionKind::substring, found.used.use == ObjectUse::spare,
-          first.in_data ? first.place : 0, first.container_size, first.container_type};
 }
 
 struct Holding {  // of a likeness: found out once
@@ -160,6 +132,7 @@ class LiveRetentionReader final : public RetentionReader {
     }
     search_ns_ = 0;
     generation_ = objects_.heap_sweepgen();
+    if (searches_ == 0) first_generation_ = generation_;
     pass_ = !reason.empty() || !generation_ ? nullptr : RetentionPass::begin(program_, maps_, plain_types_, to_watch());
     if (!pass_) {
       next_ns_ = now_ns + (reason.empty() ? kLeastRestNs : kRestWhileOffNs);
@@ -223,10 +196,15 @@ class LiveRetentionReader final : public RetentionReader {
     for (PartlyUsed& found : pass_->partly_used(kMostSuspects)) {
       const auto before = suspects_.find(found.base);
       Suspect suspect =
-          before != suspects_.end() && same(before->second.found, found) ? std::move(before->second) : Suspect{};
+          before != suspects_.end() && found_again(before->second.found, found) ? std::move(before->second) : Suspect{};
       suspect.found = std::move(found);
+      suspect.missed = false;
       if (suspect.searches++ == 0) suspect.generation = *generation_;
       const process::Address base = suspect.found.base;
+      now.emplace(base, std::move(suspect));
+    }
+    for (auto& [base, suspect] : suspects_) {
+      if (now.contains(base) || !pass_->saw_no_reference(base) || std::exchange(suspect.missed, true)) continue;
       now.emplace(base, std::move(suspect));
     }
     suspects_ = std::move(now);
@@ -238,26 +216,6 @@ class LiveRetentionReader final : public RetentionReader {
     const bool search_new = searches_ <= kListSearchesAtFirst || searches_ % kListSearchEvery == 0;
     lists_.look(pass_->spans(), objects_, search_new, kListNs);
     begin_following();
-  }
-
-  // Part by part: what refers to it need not be the same in number, since more may be cut from it.
-  static bool same(const PartlyUsed& before, const PartlyUsed& now) {
-    if (before.size != now.size || before.used.use != now.used.use) return false;
-    if (before.stale && now.stale && !same_elements(*before.stale, *now.stale)) return false;
-    const bool queue = before.stale && now.stale;  // its slice moves on
-    return std::ranges::any_of(before.references, [&](const HeaderReference& old) {
-      return std::ranges::any_of(now.references, [&](const HeaderReference& one) {
-        return queue ? one.place == old.place : one.same_as(old);
-      });
-    });
-  }
-
-  // A queue goes on, and more may have become unused; what was must still be.
-  static bool same_elements(const StaleElements& before, const StaleElements& now) {
-    std::size_t again = 0;
-    for (const process::Address object : before.sample)
-      again += static_cast<std::size_t>(std::ranges::count(now.sample, object));
-    return again * 4 >= before.sample.size() * 3;
   }
 
   void look_closer(Suspect& suspect) {
@@ -352,17 +310,34 @@ class LiveRetentionReader final : public RetentionReader {
     return holding != holdings_.end() && holding->second.chain.rooted();
   }
 
+  // CPU time for the searches that are made at once.
+  [[nodiscard]] std::uint64_t left_at_first() const {
+    return most_at_first_ns_ - std::min(spent_ns_, most_at_first_ns_);
+  }
+
+  // What hangs on no package variable is not known to be kept before a GC has left it.
+  [[nodiscard]] bool waits_for_gc() const {
+    const bool seen_alike = searches_ >= 2 && generation_ && generation_ == first_generation_;
+    return seen_alike && left_at_first() < kFewSearches * search_ns_;
+  }
+
+  [[nodiscard]] std::uint64_t rest_at_first(std::uint64_t now_ns) const {
+    if (waits_for_gc()) return kWaitForGcNs;
+    return std::max(kRestAtFirst * search_ns_, rest_between_searches(now_ns - begun_ns_, search_ns_, left_at_first()));
+  }
+
   void finish(std::uint64_t now_ns) {
     if (searches_ >= 2) send(now_ns);
     const bool suspicious = !(suspects_.empty() && lists_.all().empty()) && spent_ns_ < most_at_first_ns_;
     const bool at_first = searches_ < 2 || suspicious;
     // Nothing can be said before the second one.
-    next_ns_ = now_ns + std::max(kLeastRestNs, searches_ < 2 ? 0 : kRestAtFirst * search_ns_);
+    next_ns_ = now_ns + std::max(kLeastRestNs, searches_ < 2 ? 0 : rest_at_first(now_ns));
     if (!at_first) {
       const auto in_share = begun_ns_ + static_cast<std::uint64_t>(static_cast<double>(spent_ns_) / share_);
       next_ns_ = std::max({next_ns_, in_share, now_ns + kRestUnsuspiciousNs});
     }
-    next_after_gc_ns_ = now_ns + std::max(kLeastRestAfterGcNs, kRestAfterGc * search_ns_);
+    next_after_gc_ns_ =
+        now_ns + (waits_for_gc() ? kLeastRestNs : std::max(kLeastRestAfterGcNs, kRestAfterGc * search_ns_));
     phase_ = Phase::resting;
     follower_.reset();
     pass_.reset();
@@ -513,7 +488,7 @@ class LiveRetentionReader final : public RetentionReader {
   std::uint64_t search_ns_ = 0;  // CPU time, of this search
   std::uint64_t spent_ns_ = 0;   // of all
   std::uint32_t searches_ = 0;
-  std::optional<std::uint32_t> generation_;
+  std::optional<std::uint32_t> generation_, first_generation_;  // the heap's sweepgen, at this search and at the first
   std::unique_ptr<RetentionPass> pass_;
   std::unique_ptr<HolderSearch> follower_;
   std::vector<HolderChain> chains_;

@@ -3,8 +3,10 @@
 namespace gotrace::model {
 namespace {
 
+// A list is that of a function and of a size of nodes; where these are allocated comes out later, or never.
 RetentionTable::Key key_of(const RetainedGroup& group) {
-  return {group.kind, group.spare, group.allocated_at, group.holder};
+  const bool list = group.kind == RetentionKind::stack;
+  return {group.kind, group.spare, list ? StackId::none : group.allocated_at, list ? group.largest : 0, group.holder};
 }
 
 // The first and the last one stay, and every other one between them when there are too many.

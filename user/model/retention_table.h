@@ -22,7 +22,8 @@ class RetentionTable {
     std::uint64_t time_ns = 0;
     std::uint64_t objects = 0;
   };
-  using Key = std::tuple<RetentionKind, bool, StackId, std::string>;  // kind, spare, allocated_at, holder
+  // kind, spare, allocated_at, size of a list's nodes, holder
+  using Key = std::tuple<RetentionKind, bool, StackId, std::uint64_t, std::string>;
 
   void apply(const RetentionLook& record);
   [[nodiscard]] const std::optional<RetentionLook>& last() const { return last_; }

@@ -261,6 +261,15 @@ void next_step(Page& page, bool& first, std::string_view why, std::string_view c
   first = false;
 }
 
+// What only a consistent copy of the memory tells; empty: nothing that was found needs one.
+std::string why_prove(const detect::Analysis& analysis) {
+  const auto found = [&analysis](std::string_view kind) {
+    return std::ranges::any_of(analysis.findings, [kind](const detect::Finding& f) { return f.kind == kind; });
+  };
+  if (found("goroutine-leak")) return "can they ever wake, and what do they keep beside their stacks?";
+  return found("growing-call-site") ? "who holds the memory?" : "";
+}
+
 }  // namespace
 
 void print_how_sure(Page& page, const detect::Analysis& analysis) {
@@ -328,12 +337,8 @@ void print_next(Page& page, const detect::Analysis& analysis) {
     next_step(page, first, "what grows, and what else looks wrong", fmt::format("gotrace-leak -p {}", pid));
     return;
   }
-  const bool stuck =
-      std::any_of(analysis.findings.begin(), analysis.findings.end(), [](const detect::Finding& finding) {
-        return finding.kind == "goroutine-leak" && finding.trend != detect::Trend::growing;
-      });
-  if (stuck)
-    next_step(page, first, "can they ever wake? stops the process for a moment, 250 ms at most",
+  if (const auto why = why_prove(analysis); !why.empty())
+    next_step(page, first, why + " Stops the process for a moment, 250 ms at most",
               fmt::format("gotrace-leak prove -p {}", pid));
   const bool unsure = analysis.summary.verdict != detect::SummaryVerdict::leak;
   if (unsure && analysis.window.seconds < 540)

@@ -146,6 +146,27 @@ TEST_CASE("little waste, in bytes or as a share of the heap, is nobody's busines
   CHECK(analyze(large.model).findings.empty());
 }
 
+TEST_CASE("in a large heap little waste matters where it grows, and much in an hour") {
+  const auto growing_by = [](std::uint64_t objects) {
+    Scenario s(kAge);
+    for (int i = 1; i < 10; ++i) {
+      auto look = look_of(i, {group_of(RetentionKind::substring, 5 + objects * static_cast<std::uint64_t>(i))});
+      look.heap_bytes = 4096 * kMiB;
+      s.model.accept(look);
+    }
+    return analyze(s.model).findings.size();
+  };
+  CHECK(growing_by(3) == 1);
+  CHECK(growing_by(0) == 0);
+  Scenario slow(kAge);  // 1 MiB in 10 minutes
+  for (int i = 1; i < 10; ++i) {
+    auto look = look_of(600 * i, {group_of(RetentionKind::substring, 5 + static_cast<std::uint64_t>(i))});
+    look.heap_bytes = 4096 * kMiB;
+    slow.model.accept(look);
+  }
+  CHECK(analyze(slow.model).findings.empty());
+}
+
 TEST_CASE("capacity in reserve is waste only when it grows") {
   auto reserve = group_of(RetentionKind::subslice, 50);
   reserve.spare = true;
@@ -165,6 +186,22 @@ TEST_CASE("capacity in reserve is waste only when it grows") {
     moves.model.accept(look_of(i, {reserve}));
   }
   CHECK(only(analyze(moves.model)).kind == "retained-subslice");
+  const auto few = [&reserve](const std::vector<std::uint64_t>& counts) {  // searches, as of a large heap
+    Scenario s(kAge);
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      reserve.objects = counts[i];
+      reserve.bytes = counts[i] * kMiB;
+      reserve.holder = "package variable main.kept -> an object of " + std::to_string(i) + " bytes";
+      auto look = look_of(static_cast<int>(3 * i + 1), {reserve});
+      look.heap_bytes = 4096 * kMiB;
+      s.model.accept(look);
+    }
+    return analyze(s.model).findings.size();
+  };
+  CHECK(few({22, 24, 36, 50, 73, 73}) == 1);
+  CHECK(few({22, 24, 36, 30, 73, 73}) == 0);  // they come and go
+  CHECK(few({22, 24, 26, 26, 28, 28}) == 0);
+  CHECK(few({22, 73}) == 0);
 }
 
 TEST_CASE("where not all could be read, only many objects count, and confidence is low") {
@@ -245,6 +282,26 @@ TEST_CASE("the line where the frame makes the list longer is better than where i
   }
   const auto analysis = analyze(s.model);
   CHECK(only(analysis).where->line == 42);
+}
+
+TEST_CASE("a list has its own growth, whatever lists of such nodes others have for a while") {
+  Scenario s(kAge);
+  const auto made = s.stack({s.location("main.newNode", 7), s.location("main.consume", 42)});
+  for (int i = 1; i < 14; ++i) {
+    auto list = list_of(s, 20'000 + 2000 * static_cast<std::uint64_t>(i));
+    if (i > 3) list.allocated_at = made;  // a node of it was sampled then
+    auto passing = list_of(s, 10'000);
+    passing.holder = "main.reader";
+    std::vector<RetainedGroup> groups;
+    if (i == 1 || i > 2) groups.push_back(list);
+    if (i == 1 || i == 2) groups.push_back(passing);
+    s.model.accept(look_of(i, groups));
+  }
+  const auto analysis = analyze(s.model);
+  const Finding& finding = only(analysis);
+  CHECK(finding.trend == Trend::growing);
+  REQUIRE(finding.growth);
+  CHECK(finding.growth->value == Approx(2000.0 * 64).epsilon(0.05));
 }
 
 TEST_CASE("what a growing map keeps has a rate, by size, whoever holds it now") {

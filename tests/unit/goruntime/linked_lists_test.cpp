@@ -116,6 +116,25 @@ TEST_CASE("what is short, goes in a ring or leads out of the heap is no list") {
   }
 }
 
+TEST_CASE("what lay in a node's place before it was made does not lead astray") {
+  constexpr std::uint64_t kOfPage = 4096 / Nodes::kSize;
+  Nodes nodes;
+  nodes.chain(50);
+  nodes.link(49, kOfPage);
+  for (std::uint64_t i = kOfPage; i < kOfPage + 20; ++i) nodes.link(i, i + 1);
+  nodes.link(60, 2 * kOfPage);  // garbage
+  for (std::uint64_t i = 2 * kOfPage; i < 2 * kOfPage + 100; ++i) nodes.link(i, i + 1);
+  auto walker = nodes.walker();
+  auto list = walker.find(nodes.at(0), 40);  // reads the first page
+  REQUIRE(list);
+  nodes.put_next(60, 0);  // is made, and hung on
+  nodes.link(kOfPage + 20, 60);
+  REQUIRE(walker.extend(*list, 10'000));
+  CHECK(list->ended);
+  CHECK(list->last == nodes.at(60));
+  CHECK(list->nodes == 50 + 21 + 1);
+}
+
 TEST_CASE("a list whose first node goes elsewhere now is not what it was") {
   Nodes nodes;
   nodes.chain(300);
