@@ -98,7 +98,7 @@ class Snapped {
 TEST_CASE("an address is found in its object, interior pointers as well") {
   const Heap heap;
   const Snapped snapped(heap);
-  CHECK(snapped.graph->complete());
+  CHECK(snapped.graph->why_unusable().empty());
   const auto object = snapped.graph->find(heap.small(2) + 17);
   REQUIRE(object);
   CHECK(snapped.graph->address(*object) == heap.small(2));
@@ -173,7 +173,7 @@ TEST_CASE("what is set aside leads nowhere; what is watched tells") {
   marker.mark_contents(first);
   marker.drain();
   CHECK(marker.marked(second));
-  CHECK(marker.take_hits() == std::vector<std::uint64_t>{snapped.graph->number(second)});
+  CHECK(marker.take_hits() == std::vector<std::uint32_t>{snapped.graph->number(second)});
 }
 
 TEST_CASE("references are noted as they are found, from origins and from objects") {
@@ -186,9 +186,7 @@ TEST_CASE("references are noted as they are found, from origins and from objects
   heap.is_pointer(heap.small(1));
   Snapped snapped(heap);
   Marker& marker = *snapped.marker;
-  const auto number = [&](Address address) {
-    return static_cast<std::uint32_t>(snapped.graph->number(*snapped.graph->find(address)));
-  };
+  const auto order = [&](Address address) { return marker.order_of(*snapped.graph->find(address)); };
   marker.keep_references(16, 16);
   marker.from({Origin::Kind::variable, 0x1000});
   marker.mark(heap.small(0));
@@ -200,15 +198,50 @@ TEST_CASE("references are noted as they are found, from origins and from objects
   CHECK(references.complete());
   CHECK(references.size() == 5);
   const auto of = [&](Address address) {
-    const auto found = references.of(number(address));
+    const auto found = references.of(order(address));
     return std::vector<std::uint32_t>(found.begin(), found.end());
   };
-  CHECK(of(heap.small(0)) == std::vector<std::uint32_t>{number(heap.small(1)), number(heap.plain(7))});
-  CHECK(of(heap.small(1)) == std::vector<std::uint32_t>{number(heap.small(0))});
+  CHECK(of(heap.small(0)) == std::vector<std::uint32_t>{order(heap.small(1)), order(heap.plain(7))});
+  CHECK(of(heap.small(1)) == std::vector<std::uint32_t>{order(heap.small(0))});
   CHECK(of(heap.plain(7)).empty());
   REQUIRE(references.from_origins().size() == 2);
   CHECK(marker.origins()[references.from_origins()[1].origin] == Origin{Origin::Kind::goroutine, 7});
-  CHECK(references.from_origins()[1].object == number(heap.small(1)));
+  CHECK(references.from_origins()[1].object == order(heap.small(1)));
+}
+
+TEST_CASE("more objects than a batch holds are marked in the order in which they are found, by shortest ways") {
+  Heap heap;
+  constexpr std::uint64_t kMembers = 120;
+  for (std::uint64_t i = 0; i < kMembers; ++i) {  // a list, and an array that leads to every second of its members
+    heap.in_use(i);
+    heap.put(heap.small(i), i + 1 < kMembers ? heap.small(i + 1) : heap.plain(0));
+    heap.put(heap.small(i) + 8, heap.plain(i));
+    heap.is_pointer(heap.small(i));
+    heap.is_pointer(heap.small(i) + 8);
+    heap.put(heap.large() + 16 * i, heap.small(i / 2 * 2));
+    heap.put(heap.large() + 16 * i + 8, heap.small(i / 2 * 2) + 63);
+  }
+  Snapped snapped(heap);
+  Marker& marker = *snapped.marker;
+  marker.keep_references(4096, 4096);
+  marker.from({Origin::Kind::variable, 0x1000});
+  marker.mark(heap.large());
+  marker.drain();
+  CHECK(marker.objects() == 1 + 2 * kMembers);
+  CHECK(marker.references()->size() == 1 + 4 * kMembers);
+  CHECK(marker.references()->of(0).size() == 2 * kMembers);
+  const auto order = [&](Address address) { return marker.order_of(*snapped.graph->find(address)); };
+  for (std::uint64_t i = 0; i < kMembers; ++i) {
+    const ObjectRef member = *snapped.graph->find(heap.small(i));
+    CHECK(marker.object(order(heap.small(i))) == member);
+    const auto path = marker.path_to(member, 100);
+    CHECK(path.objects.size() == 2 + i % 2);
+    CHECK(path.origin == Origin{Origin::Kind::variable, 0x1000});
+    if (i % 2 == 0) CHECK(order(heap.small(i)) == 1 + i / 2);
+    const auto led = marker.references()->of(order(heap.small(i)));
+    REQUIRE(led.size() == 2);
+    CHECK(led[1] == order(heap.plain(i)));
+  }
 }
 
 TEST_CASE("more references than there is room for are not half told") {
@@ -230,7 +263,7 @@ TEST_CASE("a span that was not copied makes the graph incomplete") {
   testing::World world{24};
   const process::Snapshot nothing;
   const HeapGraph graph(world, nothing, heap.spans(), 4);
-  CHECK_FALSE(graph.complete());
+  CHECK(graph.why_unusable() == "a part of the heap was not copied");
 }
 
 }  // namespace gotrace::proof
