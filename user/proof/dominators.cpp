@@ -78,7 +78,7 @@ void Dominators::find_semidominators() {
     if (i > 2 * kAhead && first_[i - 2 * kAhead] != kNone) __builtin_prefetch(&references_[first_[i - 2 * kAhead]]);
     if (i > kAhead && first_[i - kAhead] != kNone) __builtin_prefetch(&links_[references_[first_[i - kAhead]].from]);
     std::uint32_t least = dominator_[i];
-    for (std::uint32_t at = first_[i]; at != kNone; at = references_[at].next)
+    for (std::uint32_t at = first_[i]; at != kNone && least != 0; at = references_[at].next)
       least = std::min(least, lowest(references_[at].from, i + 1));
     semi_[i] = links_[i].least = least;
   }
