@@ -96,6 +96,7 @@ class HeapGraph {
     if (span.data == nullptr) return;
     const std::uint64_t offset = object.slot * span.element_size;
     __builtin_prefetch(span.data + offset);
+    if (span.element_size > 64) __builtin_prefetch(span.data + offset + 64);  // of still larger ones the CPU sees it
     if (span.map == Map::span_bits || span.map == Map::arena_bits) __builtin_prefetch(span.bits + offset / 64);
     if (span.map == Map::arena_pairs) __builtin_prefetch(span.bits + offset / 32);
   }

@@ -92,12 +92,17 @@ void Marker::mark_batch() {
     mark(targets[i].object, targets[i].number, targets[i].from < kOrigin ? targets[i].from : kUnknown);
 }
 
+// Of the object of order `far` the span, of that of order `near` what it holds.
+inline void Marker::prefetch(std::uint32_t far, std::uint32_t near) const {
+  if (far < objects() && (objects_[far].slot & kLeadsNowhere) == 0) graph_.prefetch_span(objects_[far].span);
+  if (near < objects() && (objects_[near].slot & kLeadsNowhere) == 0) graph_.prefetch(objects_[near]);
+}
+
 void Marker::drain() {
   constexpr std::uint32_t kAhead = 8;  // objects: about as long as memory takes to answer
   while (scanned_objects_ < objects() || batched_ > 0) {
     for (; scanned_objects_ < objects(); ++scanned_objects_) {
-      if (scanned_objects_ + 2 * kAhead < objects()) graph_.prefetch_span(objects_[scanned_objects_ + 2 * kAhead].span);
-      if (scanned_objects_ + kAhead < objects()) graph_.prefetch(object(scanned_objects_ + kAhead));
+      prefetch(scanned_objects_ + 2 * kAhead, scanned_objects_ + kAhead);
       const ObjectRef& next = objects_[scanned_objects_];
       if ((next.slot & kLeadsNowhere) == 0) scan(next, scanned_objects_);
     }

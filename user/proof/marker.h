@@ -101,6 +101,7 @@ class Marker {
   void mark(ObjectRef object, std::uint32_t number, std::uint32_t leader);
   void add(ObjectRef object, std::uint32_t number, std::uint32_t leader, bool leads_on);
   void note(std::uint32_t leader, std::uint32_t order);
+  void prefetch(std::uint32_t far, std::uint32_t near) const;
   void scan(ObjectRef object, std::uint32_t order);
   void mark_batch();
 
