@@ -1,7 +1,7 @@
 #!/bin/bash
 # What gotrace-leak costs and how fast it is: one table, and JSON in build/bench.json. At most 20 minutes.
 #
-#   sudo ./scripts/bench.sh [--quick] [--markdown] [--json FILE] [caddy|worst|scale|attach|pipeline...]   (default: all)
+#   sudo ./scripts/bench.sh [--quick] [--markdown] [--json FILE] [caddy|worst|scale|attach|pipeline|prove...]   (default: all)
 #
 # Builds the release first. The machine should do nothing else meanwhile. docs/benchmarks.md says what the rows mean.
 set -euo pipefail

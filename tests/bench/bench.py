@@ -6,6 +6,7 @@ worst     programs that do nothing but allocate, park or spawn: is --max-overhea
 scale     looks at 1,000 to 1,000,000 goroutines; beside it dlv and the program's own dump
 attach    from start to first report
 pipeline  events a second from the ring buffer to the model, to disk and back; bytes an event
+prove     pause, marking, memory and the target's loss of `prove` on heaps of 0.1, 1 and 4 GiB
 
 One table goes to stdout at the end, what happens meanwhile to stderr, and all numbers to a JSON file. The machine should
 do nothing else; how much it scatters by itself is in the table. docs/benchmarks.md says what each row means."""
@@ -24,6 +25,7 @@ sys.path[:0] = [os.path.dirname(os.path.abspath(__file__)),
 import bench_attach  # noqa: E402
 import bench_caddy  # noqa: E402
 import bench_pipeline  # noqa: E402
+import bench_prove  # noqa: E402
 import bench_scale  # noqa: E402
 import bench_worst  # noqa: E402
 import harness  # noqa: E402
@@ -33,11 +35,12 @@ from results import Results, Row  # noqa: E402
 
 # Section: what runs, seconds that it may take in full and with --quick. In full they add up to less than 20 minutes.
 SECTIONS = {
-    "caddy": (bench_caddy.run, 380, 60),
-    "worst": (bench_worst.run, 460, 60),
-    "scale": (bench_scale.run, 230, 60),
+    "caddy": (bench_caddy.run, 330, 60),
+    "worst": (bench_worst.run, 320, 60),
+    "scale": (bench_scale.run, 210, 60),
     "attach": (bench_attach.run, 45, 30),
     "pipeline": (bench_pipeline.run, 65, 40),
+    "prove": (bench_prove.run, 220, 30),
 }
 
 
@@ -102,6 +105,8 @@ def prepare(sections):
         harness.build("benchgoroutines")
     if "scale" in sections:
         harness.build("benchgoroutines", variant="default")
+    if "prove" in sections:
+        harness.build("benchheap")
     if "attach" in sections:
         large.build()
 

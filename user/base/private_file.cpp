@@ -38,6 +38,20 @@ int put_in_free_place(const std::string& from, const std::string& to) {
   return 0;
 }
 
+// A file without a name where `path` will be; invalid where the file system, or the kernel, has none (open(2),
+// O_TMPFILE: EOPNOTSUPP, EISDIR, EINVAL), or the directory can't be written to.
+UniqueFd create_nameless(const std::string& path) {
+  const auto slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  return UniqueFd(::open(folder.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, S_IRUSR | S_IWUSR));
+}
+
+// 0 or an errno. By way of /proc: by the descriptor itself it takes CAP_DAC_READ_SEARCH (linkat(2), AT_EMPTY_PATH).
+int give_name(int fd, const std::string& path) {
+  const std::string self = fmt::format("/proc/self/fd/{}", fd);
+  return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0 ? 0 : errno;
+}
+
 }  // namespace
 
 std::string system_text(int code) {
@@ -73,14 +87,16 @@ Result<PendingFile> PendingFile::create(const std::string& path, bool replace, s
   file.path_ = path;
   file.what_ = std::move(what);
   file.replace_ = replace;
-  file.temporary_ = fmt::format("{}.{}.new", path, ::getpid());
-  file.fd_ = create_private(file.temporary_);
+  file.fd_ = create_nameless(path);
+  if (!file.fd_) {
+    file.temporary_ = fmt::format("{}.{}.new", path, ::getpid());
+    file.fd_ = create_private(file.temporary_);
+  }
   if (!file.fd_) {
     const int code = errno;
     const std::string name = std::exchange(file.temporary_, {});  // what is there is not ours to remove
     return failure(fmt::format("{}: can't create {}: {}", name, file.what_, system_text(code)));
   }
-  give_to_sudo_user(file.fd_.get());
   return file;
 }
 
@@ -112,20 +128,33 @@ Status PendingFile::write(Bytes bytes) {
   return success();
 }
 
-// Some file systems tell of a full disk only when the file is closed.
-Status PendingFile::finish() {
-  const int fd = fd_.release();
-  if (::close(fd) != 0 && errno != EINTR) return error(errno);
-  int code = 0;
-  if (replace_) {
-    code = ::rename(temporary_.c_str(), path_.c_str()) == 0 ? 0 : errno;
-  } else {
-    code = put_in_free_place(temporary_, path_);
+// Some file systems tell of a full disk only when the file is closed: any descriptor of it will do. 0 or an errno.
+int PendingFile::flush() const {
+  const int again = ::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0);
+  return again >= 0 && (::close(again) == 0 || errno == EINTR) ? 0 : errno;
+}
+
+// 0 or an errno. What is there is replaced by a name only: then it has to have one.
+int PendingFile::put_in_place() {
+  if (temporary_.empty() && !replace_) return give_name(fd_.get(), path_);
+  if (temporary_.empty()) {
+    std::string name = fmt::format("{}.{}.new", path_, ::getpid());
+    if (const int code = give_name(fd_.get(), name); code != 0) return code;
+    temporary_ = std::move(name);
   }
-  if (code == EEXIST) return failure(fmt::format("{} exists; use --force to replace it", path_));
-  if (code != 0) return error(code);
-  temporary_.clear();
-  return success();
+  const int code =
+      replace_ ? (::rename(temporary_.c_str(), path_.c_str()) == 0 ? 0 : errno) : put_in_free_place(temporary_, path_);
+  if (code == 0) temporary_.clear();
+  return code;
+}
+
+Status PendingFile::finish() {
+  int code = flush();
+  if (code == 0) code = put_in_place();
+  if (code == 0) give_to_sudo_user(fd_.get());  // only now: who owns a file decides who may give it a name
+  fd_.reset();
+  if (code == EEXIST && !replace_) return failure(fmt::format("{} exists; use --force to replace it", path_));
+  return code == 0 ? success() : error(code);
 }
 
 }  // namespace gotrace

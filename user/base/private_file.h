@@ -25,7 +25,9 @@ namespace gotrace {
 // root's: no reason to write nothing.
 void give_to_sudo_user(int fd);
 
-// A file that is there complete or not at all: it has another name until finish(), and is removed without that.
+// A file that is there complete or not at all: until finish() it has no name, so that it is gone with whoever writes
+// it, killed or not. Where the file system has no such files it has another name until then, and is removed without
+// that.
 class PendingFile {
  public:
   // `what` is for error texts: "the snapshot". Errors: the name is taken, and not to be replaced; it can't be made.
@@ -45,8 +47,10 @@ class PendingFile {
  private:
   PendingFile() = default;
   [[nodiscard]] Error error(int code) const;
+  [[nodiscard]] int flush() const;
+  [[nodiscard]] int put_in_place();
 
-  std::string path_, temporary_, what_;  // temporary_: empty once in place
+  std::string path_, temporary_, what_;  // temporary_: its name now; empty: it has none, or is in place
   UniqueFd fd_;
   bool replace_ = false;
   std::uint64_t written_ = 0;

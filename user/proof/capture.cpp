@@ -128,7 +128,7 @@ Result<Captured> Capturing::run(Plan plan) {
   if (auto prepared = prepare(captured, plan); !prepared) return prepared.error();
   const Hurry hurry;
   deadline_ns_ = goruntime::monotonic_ns() + limits_.max_pause_ns;
-  auto stopped = process::StoppedTarget::stop(program_.target(), deadline_ns_);
+  auto stopped = stop_settled(program_, deadline_ns_);
   if (!stopped) return stopped.error();
   if (auto copied = copy_all(captured, *stopped); !copied) return copied.error();
   return captured;

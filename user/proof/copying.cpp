@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 #include "base/units.h"
@@ -11,6 +12,7 @@
 #include "goruntime/heap_spans.h"
 #include "process/page_changes.h"
 #include "process/proc_text.h"
+#include "proof/thread_machine.h"
 
 namespace gotrace::proof {
 namespace {
@@ -21,6 +23,13 @@ using process::MemoryRange;
 constexpr std::uint64_t kStopNs = 300'000;  // stopping, reading registers and mappings, letting go
 constexpr std::uint64_t kStopNsPerThread = 40'000;
 constexpr std::uint64_t kSpansPerSecond = 12'000'000;  // that are looked at during the stop
+
+bool settled(const goruntime::Program& program, const process::StoppedTarget& stopped) {
+  const auto word = [&](Address address) { return program.target().memory().value<Address>(address); };
+  return std::ranges::all_of(stopped.threads(), [&](const process::StoppedThread& thread) {
+    return machine_of(program.layout(), thread.thread_pointer, word).has_value();
+  });
+}
 
 }  // namespace
 
@@ -87,6 +96,17 @@ Error late(const goruntime::Program& program, const Captured& into) {
 Error unreadable_heap(const goruntime::Program& program, const Captured& into) {
   return failure(
       fmt::format("{}a part of its heap can't be read: {:#x}", about(program), into.unreadable.back().begin));
+}
+
+Result<process::StoppedTarget> stop_settled(const goruntime::Program& program, std::uint64_t deadline_ns) {
+  constexpr int kMostTries = 8;
+  constexpr timespec kRest{0, 200'000};
+  for (int tries = 1;; ++tries) {
+    auto stopped = process::StoppedTarget::stop(program.target(), deadline_ns);
+    if (!stopped || program.build_info().cgo || tries == kMostTries || settled(program, *stopped)) return stopped;
+    stopped->resume();
+    ::nanosleep(&kRest, nullptr);
+  }
 }
 
 Status copy_stopped(const goruntime::Program& program, const CaptureLimits& limits, std::uint64_t deadline_ns,

@@ -36,6 +36,11 @@ constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();  // 
 [[nodiscard]] Result<double> measure_speed(const goruntime::Program& program, const CaptureLimits& limits,
                                            const std::vector<process::MemoryRange>& ranges);
 
+// Stops the target, at a moment at which each of its threads is one of Go's, if it has only such. A thread that was
+// cloned just now is none yet (runtime/sys_linux_amd64.s, clone): it is let go and stopped again. Errors: as of
+// StoppedTarget::stop.
+[[nodiscard]] Result<process::StoppedTarget> stop_settled(const goruntime::Program& program, std::uint64_t deadline_ns);
+
 // Copies while the target stands still, and counts. Error: the deadline passed.
 [[nodiscard]] Status copy_stopped(const goruntime::Program& program, const CaptureLimits& limits,
                                   std::uint64_t deadline_ns, const std::vector<process::MemoryRange>& ranges,

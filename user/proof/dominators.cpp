@@ -10,8 +10,9 @@ Dominators::Dominators(std::uint32_t nodes, std::uint32_t root, std::uint32_t fi
   order_nodes(root, first_late, successors);
   find_semidominators();
   find_dominators();
-  for (auto* done : {&first_, &ancestor_, &semi_, &label_, &path_}) *done = {};
+  for (auto* done : {&first_, &semi_, &path_}) *done = {};
   references_ = {};
+  links_ = {};
 }
 
 void Dominators::order_nodes(std::uint32_t root, std::uint32_t first_late, const Successors& successors) {
@@ -20,13 +21,14 @@ void Dominators::order_nodes(std::uint32_t root, std::uint32_t first_late, const
     const std::uint32_t* end;
     std::uint32_t index;
   };
+  for (auto* array : {&order_, &dominator_, &first_}) array->reserve(index_.size());
   std::vector<Visit> open;
   std::uint32_t last_late = 0;  // index: what is reached from there on does not count for what was reached before
   const auto enter = [&](std::uint32_t node, std::uint32_t parent) {
     const auto index = static_cast<std::uint32_t>(order_.size());
     index_[node] = index;
     order_.push_back(node);
-    ancestor_.push_back(parent);
+    dominator_.push_back(parent);
     first_.push_back(kNone);
     if (node >= first_late) last_late = index;
     const auto after = successors(node);
@@ -43,41 +45,42 @@ void Dominators::order_nodes(std::uint32_t root, std::uint32_t first_late, const
     const std::uint32_t to = index_[node];
     if (to == kNone) {
       enter(node, visit.index);
-    } else if (to >= last_late && to != visit.index && ancestor_[to] != visit.index) {
+    } else if (to >= last_late && to != visit.index && dominator_[to] != visit.index) {
       references_.push_back({visit.index, std::exchange(first_[to], static_cast<std::uint32_t>(references_.size()))});
     }
   }
 }
 
-// The label of the lowest semidominator on the way from `index` up to, and without, the first that is not linked yet.
+// The lowest semidominator on the way from `index` up to, and without, the first that is not linked yet.
 std::uint32_t Dominators::lowest(std::uint32_t index, std::uint32_t linked) {
-  if (ancestor_[index] < linked) return label_[index];
+  if (links_[index].ancestor < linked) return links_[index].least;
   path_.clear();
   do {
     path_.push_back(index);
-    index = ancestor_[index];
-  } while (ancestor_[index] >= linked);
-  std::uint32_t above = index;
+    index = links_[index].ancestor;
+  } while (links_[index].ancestor >= linked);
+  Link above = links_[index];
   while (!path_.empty()) {
-    index = path_.back();
+    Link& link = links_[path_.back()];
     path_.pop_back();
-    ancestor_[index] = ancestor_[above];
-    if (semi_[label_[above]] < semi_[label_[index]]) label_[index] = label_[above];
-    above = index;
+    above = link = {above.ancestor, std::min(above.least, link.least)};
   }
-  return label_[index];
+  return above.least;
 }
 
+// What references lead to is known long before it is needed: it is fetched meanwhile.
 void Dominators::find_semidominators() {
-  dominator_ = ancestor_;
+  constexpr std::uint32_t kAhead = 16;
   semi_.resize(order_.size());
-  for (std::uint32_t i = 0; i < size(); ++i) semi_[i] = i;
-  label_ = semi_;
+  links_.resize(order_.size());
+  for (std::uint32_t i = 0; i < size(); ++i) links_[i] = {dominator_[i], i};
   for (std::uint32_t i = size(); i-- > 1;) {
-    std::uint32_t least = ancestor_[i];
-    for (std::uint32_t at = first_[i]; at != kNone; at = references_[at].next)
-      least = std::min(least, semi_[lowest(references_[at].from, i + 1)]);
-    semi_[i] = least;
+    if (i > 2 * kAhead && first_[i - 2 * kAhead] != kNone) __builtin_prefetch(&references_[first_[i - 2 * kAhead]]);
+    if (i > kAhead && first_[i - kAhead] != kNone) __builtin_prefetch(&links_[references_[first_[i - kAhead]].from]);
+    std::uint32_t least = dominator_[i];
+    for (std::uint32_t at = first_[i]; at != kNone && least != 0; at = references_[at].next)
+      least = std::min(least, lowest(references_[at].from, i + 1));
+    semi_[i] = links_[i].least = least;
   }
 }
 

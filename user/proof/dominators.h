@@ -47,11 +47,16 @@ class Dominators {
   [[nodiscard]] std::uint32_t lowest(std::uint32_t index, std::uint32_t linked);
   void find_dominators();
 
+  struct Link {  // by index: what finding the semidominators walks along
+    std::uint32_t ancestor = 0;
+    std::uint32_t least = 0;  // semidominator from here up to, and without, the ancestor
+  };
   std::vector<std::uint32_t> index_, order_, dominator_;
   // While it is computed:
   std::vector<Reference> references_;
   std::vector<std::uint32_t> first_;  // of references_, by index of the node that they lead to
-  std::vector<std::uint32_t> ancestor_, semi_, label_, path_;
+  std::vector<Link> links_;
+  std::vector<std::uint32_t> semi_, path_;
   bool complete_ = true;
 };
 

@@ -8,6 +8,13 @@ namespace gotrace::proof {
 
 using goruntime::SpanView;
 
+namespace {
+
+constexpr std::uint32_t kMostSlots = 0xfffffff0;
+constexpr const char* kNotCopied = "a part of the heap was not copied";
+
+}  // namespace
+
 HeapGraph::HeapGraph(const goruntime::Program& program, const process::Snapshot& snapshot,
                      std::span<const SpanView> spans, std::uint32_t heap_sweepgen)
     : layout_(program.layout()), snapshot_(snapshot), maps_(program) {
@@ -47,8 +54,12 @@ bool HeapGraph::make_room(Address begin, Address end) {
 void HeapGraph::add(const SpanView& view, std::uint32_t heap_sweepgen) {
   const std::uint64_t size = view.pages * goruntime::kHeapPage;
   const bool multiple = view.elements > 1;
-  if ((multiple && size >= (1ULL << 32)) || view.elements >= kNone || !make_room(view.base, view.base + size)) {
-    complete_ = false;
+  if (view.elements > kMostSlots - slots_) {
+    why_unusable_ = "its heap has room for more objects than can be told apart";
+    return;
+  }
+  if ((multiple && size >= (1ULL << 32)) || !make_room(view.base, view.base + size)) {
+    why_unusable_ = kNotCopied;
     return;
   }
   Span span;
@@ -60,16 +71,19 @@ void HeapGraph::add(const SpanView& view, std::uint32_t heap_sweepgen) {
   // runtime/mksizeclasses.go: exact for all offsets in spans of the size classes.
   if (multiple) span.reciprocal = static_cast<std::uint32_t>(~0U / view.element_size + 1);
   span.first = slots_;
-  span.free_index = view.free_index;
+  constexpr std::uint32_t kMostFreeIndex = (1U << 24) - 1;
+  span.free_index =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(view.free_index, kMostFreeIndex)) & kMostFreeIndex;
   const std::uint32_t ahead = view.sweepgen - heap_sweepgen;
-  if (ahead == 0 || ahead == 3 || ahead == static_cast<std::uint32_t>(-2))
+  const bool told = view.elements <= kMostFreeIndex;
+  if (told && (ahead == 0 || ahead == 3 || ahead == static_cast<std::uint32_t>(-2)))
     span.allocated = copied(view.alloc_bits, (view.elements + 7) / 8);
   if (!view.noscan()) {
     span.data = copied(view.base, view.elements * view.element_size);
-    complete_ = complete_ && span.data != nullptr;
+    if (span.data == nullptr) why_unusable_ = kNotCopied;
     if (span.data != nullptr) choose_map(view, span);
   }
-  slots_ += view.elements;
+  slots_ += span.elements;
   spans_.push_back(span);
   const auto entry = static_cast<std::uint32_t>(spans_.size());
   for (Address page = view.base; page < view.base + size; page += kPage) {
@@ -95,7 +109,7 @@ void HeapGraph::choose_map(const SpanView& view, Span& span) {
     if (span.bits != nullptr) span.map = Map::span_bits;
   } else if (view.element_size > 512) {
     span.map = view.large() ? Map::large_type : Map::type;
-    span.large_type = view.large_type;
+    if (view.large()) span.type = view.large_type;
   }
 }
 
@@ -105,32 +119,19 @@ const HeapGraph::Mask& HeapGraph::mask(Address type) {
   if (fresh && type != 0) {
     const auto* found = maps_.type_mask(type);
     if (found != nullptr && found->bits && found->size % 8 == 0 && found->size != 0) {
-      known->second = {found->size, found->pointer_bytes / 8, *found->bits};
+      known->second = {found->size, found->pointer_bytes / 8, {}};
+      known->second.bits.resize(found->bits->size() / 8 + 1);
+      std::memcpy(known->second.bits.data(), found->bits->data(), found->bits->size());
     }
   }
   recent_mask_ = {type, &known->second};
   return known->second;
 }
 
-std::uint64_t HeapGraph::bits_from(const std::byte* bits, std::uint64_t index, std::uint64_t count) {
-  std::uint64_t low = 0;
-  const std::uint64_t shift = index % 8;
-  const std::uint64_t bytes = (shift + count + 7) / 8;  // at most 9
-  std::memcpy(&low, bits + index / 8, std::min<std::uint64_t>(bytes, 8));
-  std::uint64_t result = low >> shift;
-  if (bytes > 8) result |= std::to_integer<std::uint64_t>(bits[index / 8 + 8]) << (64 - shift);
-  return count == 64 ? result : result & ((1ULL << count) - 1);
-}
-
-ObjectRef HeapGraph::object_of(std::uint64_t number) const {
+ObjectRef HeapGraph::object_of(std::uint32_t number) const {
   const auto after = std::ranges::upper_bound(spans_, number, {}, &Span::first);
   const auto index = static_cast<std::uint32_t>(after - spans_.begin() - 1);
-  return {index, static_cast<std::uint32_t>(number - spans_[index].first)};
-}
-
-void HeapGraph::prefetch(ObjectRef object) const {
-  const Span& span = spans_[object.span];
-  if (span.data != nullptr) __builtin_prefetch(span.data + object.slot * span.element_size);
+  return {index, number - spans_[index].first};
 }
 
 }  // namespace gotrace::proof

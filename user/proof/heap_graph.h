@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -36,45 +37,71 @@ class HeapGraph {
   HeapGraph(const goruntime::Program& program, const process::Snapshot& snapshot,
             std::span<const goruntime::SpanView> spans, std::uint32_t heap_sweepgen);
 
-  // False: a span whose objects may hold pointers is missing, so that nothing can be concluded.
-  [[nodiscard]] bool complete() const { return complete_; }
+  // Why nothing can be concluded: a span whose objects may hold pointers is missing, or there are too many. Empty: all
+  // of the heap is here.
+  [[nodiscard]] const std::string& why_unusable() const { return why_unusable_; }
   // The object that `address` lies in; nullopt: no object of the heap, or a slot that is not in use.
   [[nodiscard]] std::optional<ObjectRef> find(Address address) const {
-    const std::uint32_t index = span_at(address);
-    if (index == kNone) return std::nullopt;
-    const std::uint32_t slot = slot_in(spans_[index], address);
-    if (slot >= spans_[index].elements || !in_use(spans_[index], slot)) return std::nullopt;
-    return ObjectRef{index, slot};
+    const std::uint32_t span = span_near(address);
+    const std::uint32_t slot = span == kNone ? kNone : slot_at(span, address);
+    return slot == kNone ? std::nullopt : std::optional(ObjectRef{span, slot});
   }
+  // The same in two steps, between which what the second one needs can be fetched. First the span whose pages `address`
+  // lies in (kNone: none), then the slot of the object (kNone: no object is there).
+  static constexpr std::uint32_t kNone = 0xffffffff;
+  [[nodiscard]] std::uint32_t span_near(Address address) const {
+    const std::uint64_t offset = address - low_;
+    if (offset >= extent_) return kNone;
+    const auto& pages = chunks_[static_cast<std::size_t>(offset / kChunk)];
+    return pages ? (*pages)[static_cast<std::size_t>(offset % kChunk / kPage)] - 1 : kNone;
+  }
+  [[nodiscard]] std::uint32_t slot_at(std::uint32_t index, Address address) const {
+    const Span& span = spans_[index];
+    if (address - span.base >= span.extent) return kNone;
+    const auto slot = static_cast<std::uint32_t>(((address - span.base) * span.reciprocal) >> 32);
+    return slot < span.elements && in_use(span, slot) ? slot : kNone;
+  }
+  void prefetch_span(std::uint32_t index) const { __builtin_prefetch(&spans_[index]); }
+
   // Objects are numbered: all slots of all spans, from 0.
-  [[nodiscard]] std::uint64_t number(ObjectRef object) const { return spans_[object.span].first + object.slot; }
-  [[nodiscard]] std::uint64_t slots() const { return slots_; }
+  [[nodiscard]] std::uint32_t number(ObjectRef object) const { return spans_[object.span].first + object.slot; }
+  [[nodiscard]] std::uint32_t slots() const { return slots_; }
   [[nodiscard]] Address address(ObjectRef object) const {
     return spans_[object.span].base + object.slot * spans_[object.span].element_size;
   }
   [[nodiscard]] std::uint64_t size(ObjectRef object) const { return spans_[object.span].element_size; }
   [[nodiscard]] bool has_pointers(ObjectRef object) const { return spans_[object.span].data != nullptr; }
-  [[nodiscard]] ObjectRef object_of(std::uint64_t number) const;
+  [[nodiscard]] ObjectRef object_of(std::uint32_t number) const;
   // The run-time address of the type of the object, or of its elements; 0: not known. Known from Go 1.22 on, of objects
   // above 512 bytes that hold pointers.
   [[nodiscard]] Address type(ObjectRef object) const {
     const Span& span = spans_[object.span];
-    if (span.map == Map::large_type) return span.large_type;
+    if (span.map == Map::large_type) return span.large_type();
     return span.map == Map::type ? word_at(span.data + object.slot * span.element_size, 0) : 0;
   }
   // By rising number of their objects.
   [[nodiscard]] std::uint32_t spans() const { return static_cast<std::uint32_t>(spans_.size()); }
   [[nodiscard]] std::uint32_t slots_of(std::uint32_t span) const { return spans_[span].elements; }
   // Memory of the heap, whether or not an object is there.
-  [[nodiscard]] bool covers(Address address) const { return span_at(address) != kNone; }
+  [[nodiscard]] bool covers(Address address) const {
+    const std::uint32_t span = span_near(address);
+    return span != kNone && address - spans_[span].base < spans_[span].extent;
+  }
 
   // Calls visit(word) for each word of the object that may be a pointer.
   template <typename Visit>
   void for_each_pointer(ObjectRef object, Visit&& visit);
-  void prefetch(ObjectRef object) const;
+  void prefetch(ObjectRef object) const {
+    const Span& span = spans_[object.span];
+    if (span.data == nullptr) return;
+    const std::uint64_t offset = object.slot * span.element_size;
+    __builtin_prefetch(span.data + offset);
+    if (span.element_size > 64) __builtin_prefetch(span.data + offset + 64);  // of still larger ones the CPU sees it
+    if (span.map == Map::span_bits || span.map == Map::arena_bits) __builtin_prefetch(span.bits + offset / 64);
+    if (span.map == Map::arena_pairs) __builtin_prefetch(span.bits + offset / 32);
+  }
 
  private:
-  static constexpr std::uint32_t kNone = 0xffffffff;
   static constexpr std::uint64_t kPage = 8192;
   static constexpr std::uint64_t kChunk = 64ULL << 20;
   static constexpr std::uint64_t kWidest = 1ULL << 47;
@@ -86,25 +113,29 @@ class HeapGraph {
     type,         // by the type in the object's header
     large_type,   // by the type that the span names
   };
-  struct Span {
+  struct alignas(64) Span {  // a cache line
     Address base = 0;
     std::uint64_t extent = 0;  // bytes in which objects lie
     std::uint64_t element_size = 0;
-    std::uint32_t elements = 0;
-    std::uint32_t reciprocal = 0;  // of the element's size; 0: one element
-    std::uint64_t first = 0;       // number of its first object
-    std::uint64_t free_index = 0;
     const std::byte* allocated = nullptr;  // a bit a slot; nullptr: all are in use
     const std::byte* data = nullptr;       // nullptr: without pointers
-    const std::byte* bits = nullptr;
-    Address large_type = 0;
-    Map map = Map::every_word;
+    union {
+      const std::byte* bits = nullptr;
+      Address type;  // of Map::large_type
+    };
+    std::uint32_t first = 0;  // number of its first object
+    std::uint32_t elements = 0;
+    std::uint32_t reciprocal = 0;  // of the element's size; 0: one element
+    std::uint32_t free_index : 24 = 0;
+    Map map : 8 = Map::every_word;
+    [[nodiscard]] Address large_type() const { return type; }
   };
+  static_assert(sizeof(Span) == 64);
   using Pages = std::array<std::uint32_t, kChunk / kPage>;  // index into spans_, plus 1
   struct Mask {
     std::uint64_t size = 0;  // 0: not known
     std::uint64_t pointer_words = 0;
-    std::vector<std::byte> bits;
+    std::vector<std::uint64_t> bits;
   };
 
   void add(const goruntime::SpanView& view, std::uint32_t heap_sweepgen);
@@ -113,17 +144,6 @@ class HeapGraph {
   [[nodiscard]] const std::byte* copied(Address address, std::uint64_t size) const;
   [[nodiscard]] const Mask& mask(Address type);
 
-  [[nodiscard]] std::uint32_t span_at(Address address) const {
-    const std::uint64_t offset = address - low_;
-    if (offset >= extent_) return kNone;
-    const auto& pages = chunks_[static_cast<std::size_t>(offset / kChunk)];
-    if (!pages) return kNone;
-    const std::uint32_t index = (*pages)[static_cast<std::size_t>(offset % kChunk / kPage)] - 1;
-    return index != kNone && address - spans_[index].base < spans_[index].extent ? index : kNone;
-  }
-  [[nodiscard]] static std::uint32_t slot_in(const Span& span, Address address) {
-    return static_cast<std::uint32_t>(((address - span.base) * span.reciprocal) >> 32);
-  }
   [[nodiscard]] static bool in_use(const Span& span, std::uint32_t slot) {
     if (slot < span.free_index || span.allocated == nullptr) return true;
     return ((std::to_integer<unsigned>(span.allocated[slot / 8]) >> (slot % 8)) & 1) != 0;
@@ -133,12 +153,33 @@ class HeapGraph {
     std::memcpy(&word, data + 8 * index, 8);
     return word;
   }
-  // 64 bits of a bitmap from bit `index` on, of which `count` are asked for; never reads beyond these.
-  static std::uint64_t bits_from(const std::byte* bits, std::uint64_t index, std::uint64_t count);
+  // `count` bits of a bitmap, 64 at most, from bit `index` on. Reads whole aligned words: those that hold a bit that is
+  // asked for, which lie in the same pages as that.
+  static std::uint64_t bits_from(const std::byte* bits, std::uint64_t index, std::uint64_t count) {
+    const std::byte* at = bits + index / 8;
+    const std::uint64_t before = reinterpret_cast<std::uintptr_t>(at) % 8;
+    const std::uint64_t shift = 8 * before + index % 8;
+    std::uint64_t result = word_at(at - before, 0) >> shift;
+    if (shift + count > 64) result |= word_at(at - before, 1) << (64 - shift);
+    return count == 64 ? result : result & ((1ULL << count) - 1);
+  }
+  // The lower halves of 8 bytes, behind each other.
+  static std::uint64_t pack_halves(std::uint64_t bytes) {
+    bytes &= 0x0f0f0f0f0f0f0f0f;
+    bytes = (bytes | bytes >> 4) & 0x00ff00ff00ff00ff;
+    bytes = (bytes | bytes >> 8) & 0x0000ffff0000ffff;
+    return (bytes | bytes >> 16) & 0xffffffff;
+  }
   template <typename Visit>
   void by_bits(const std::byte* data, std::uint64_t words, const std::byte* bits, std::uint64_t first, Visit& visit);
   template <typename Visit>
+  void by_pairs(const std::byte* data, std::uint64_t words, const std::byte* bits, std::uint64_t first, Visit& visit);
+  template <typename Visit>
   void by_mask(const std::byte* data, std::uint64_t words, Address type, Visit& visit);
+  template <typename Visit>
+  static void visit_set(const std::byte* data, std::uint64_t set, Visit& visit) {
+    for (; set != 0; set &= set - 1) visit(word_at(data, static_cast<std::uint64_t>(std::countr_zero(set))));
+  }
 
   const goruntime::Layout& layout_;
   const process::Snapshot& snapshot_;
@@ -147,8 +188,8 @@ class HeapGraph {
   std::uint64_t extent_ = 0;
   std::vector<std::unique_ptr<Pages>> chunks_;
   std::vector<Span> spans_;
-  std::uint64_t slots_ = 0;
-  bool complete_ = true;
+  std::uint32_t slots_ = 0;
+  std::string why_unusable_;
   std::unordered_map<Address, Mask> masks_;
   std::pair<Address, const Mask*> recent_mask_{};
 };
@@ -158,8 +199,21 @@ void HeapGraph::by_bits(const std::byte* data, std::uint64_t words, const std::b
                         Visit& visit) {
   for (std::uint64_t at = 0; at < words; at += 64) {
     const std::uint64_t count = std::min<std::uint64_t>(64, words - at);
-    for (std::uint64_t set = bits_from(bits, first + at, count); set != 0; set &= set - 1)
-      visit(word_at(data, at + static_cast<std::uint64_t>(std::countr_zero(set))));
+    visit_set(data + 8 * at, bits_from(bits, first + at, count), visit);
+  }
+}
+
+// A byte for four words.
+template <typename Visit>
+void HeapGraph::by_pairs(const std::byte* data, std::uint64_t words, const std::byte* bits, std::uint64_t first,
+                         Visit& visit) {
+  const std::uint64_t skipped = first % 4;  // of the first byte's words
+  for (std::uint64_t at = 0; at < words + skipped; at += 32) {
+    const std::uint64_t count = std::min<std::uint64_t>(32, words + skipped - at);
+    std::uint64_t set = pack_halves(bits_from(bits, 8 * ((first + at) / 4), (count + 3) / 4 * 8));
+    set &= (1ULL << count) - 1;
+    if (at == 0) set = set >> skipped << skipped;
+    visit_set(data + 8 * at - 8 * skipped, set, visit);
   }
 }
 
@@ -172,7 +226,8 @@ void HeapGraph::by_mask(const std::byte* data, std::uint64_t words, Address type
   }
   const std::uint64_t step = known.size / 8;
   for (std::uint64_t at = 0; at < words; at += step)
-    by_bits(data + 8 * at, std::min(known.pointer_words, words - at), known.bits.data(), 0, visit);
+    by_bits(data + 8 * at, std::min(known.pointer_words, words - at),
+            reinterpret_cast<const std::byte*>(known.bits.data()), 0, visit);
 }
 
 template <typename Visit>
@@ -187,13 +242,11 @@ void HeapGraph::for_each_pointer(ObjectRef object, Visit&& visit) {
     case Map::arena_bits:
       return by_bits(data, words, span.bits, offset / 8, visit);
     case Map::arena_pairs:
-      for (std::uint64_t at = 0, bit = offset / 8; at < words; ++at, ++bit)
-        if (((std::to_integer<unsigned>(span.bits[bit / 4]) >> (bit % 4)) & 1) != 0) visit(word_at(data, at));
-      return;
+      return by_pairs(data, words, span.bits, offset / 8, visit);
     case Map::type:
       return by_mask(data + 8, words - 1, word_at(data, 0), visit);
     case Map::large_type:
-      return by_mask(data, words, span.large_type, visit);
+      return by_mask(data, words, span.large_type(), visit);
     case Map::every_word:
       break;
   }

@@ -272,7 +272,7 @@ Status PreCopy::check(const char* what, const std::vector<MemoryRange>& held, do
 Result<Captured> PreCopy::copy_rest() {
   const Hurry hurry;
   deadline_ns_ = monotonic_ns() + limits_.max_pause_ns - std::min(limits_.max_pause_ns, clear_ns_);
-  auto stopped = process::StoppedTarget::stop(program_.target(), deadline_ns_);
+  auto stopped = stop_settled(program_, deadline_ns_);
   if (!stopped) return stopped.error();
   captured_.stopped_ns = stopped->begun_ns();
   captured_.threads.assign(stopped->threads().begin(), stopped->threads().end());

@@ -55,7 +55,7 @@ class Prover {
   void mark_beside(Bytes g);
   void mark_stack_words(Bytes words);
   [[nodiscard]] std::string reach_fixpoint();
-  [[nodiscard]] std::string answer_hits(const std::vector<std::uint64_t>& hits);
+  [[nodiscard]] std::string answer_hits(const std::vector<std::uint32_t>& hits);
   void watch_candidates();
   void count_heap(Verdicts& into) const;
   void collect(Verdicts& into);
@@ -69,8 +69,8 @@ class Prover {
   Roots roots_;
   Goroutines goroutines_;
   std::vector<bool> live_;
-  std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> waiters_;  // goroutines by awaited object
-  std::unordered_map<std::uint64_t, std::vector<ObjectRef>> weak_;         // objects by handle
+  std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> waiters_;  // goroutines by awaited object
+  std::unordered_map<std::uint32_t, std::vector<ObjectRef>> weak_;         // objects by handle
   std::unordered_map<Address, std::uint32_t> handed_;      // goroutines by their sudogs: who has one may wake it
   std::unordered_map<Address, std::uint32_t> candidates_;  // goroutines by their g
   std::vector<std::uint32_t> woken_;                       // found in somebody's hands
@@ -102,7 +102,7 @@ void Prover::judge(Verdicts& verdicts) {
   verdicts.off = why_unprovable(*captured_.program);
   if (verdicts.off.empty()) verdicts.off = captured_.incomplete;
   if (!verdicts.off.empty()) return;
-  if (!graph_.complete()) verdicts.off = "a part of the heap was not copied";
+  verdicts.off = graph_.why_unusable();
   auto goroutines = Goroutines::read(captured_, graph_);
   if (verdicts.off.empty() && !goroutines) verdicts.off = goroutines.error().text;
   if (!verdicts.off.empty()) return;
@@ -303,8 +303,8 @@ void Prover::mark_beside(Bytes g) {
   }
 }
 
-std::string Prover::answer_hits(const std::vector<std::uint64_t>& hits) {
-  for (const std::uint64_t object : hits) {
+std::string Prover::answer_hits(const std::vector<std::uint32_t>& hits) {
+  for (const std::uint32_t object : hits) {
     marker_.from({Origin::Kind::finalizer, 0});
     if (const auto found = weak_.find(object); found != weak_.end())
       for (const ObjectRef target : found->second) marker_.mark(target);

@@ -1,10 +1,13 @@
-// References: what leads to what, as the marker finds it: objects by their numbers, and the origins of ways. Each
-// object is looked into once; what it leads to lies together.
+// References: what leads to what, as the marker finds it: objects by the order in which they were marked, and the
+// origins of ways. Each object is looked into once, in that order, too; what it leads to lies together.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include "base/large_array.h"
 
 namespace gotrace::proof {
 
@@ -16,19 +19,14 @@ class References {
     std::uint32_t object = 0;
   };
 
-  // Of a heap with so many slots; `expected` references, `most` at most: beyond that nothing is known.
-  References(std::uint64_t slots, std::uint64_t expected, std::uint64_t most)
-      : group_of_(static_cast<std::size_t>(slots), kNone), most_(most) {
-    objects_.reserve(static_cast<std::size_t>(expected < most ? expected : most));  // takes no memory until it is used
-  }
+  // Of at most so many objects; `expected` references, `most` at most: beyond that nothing is known.
+  References(std::uint64_t objects, std::uint64_t expected, std::uint64_t most)
+      : begins_(static_cast<std::size_t>(objects) + 1), objects_(std::min(expected, most)), most_(most) {}
 
-  // What is added from now on is what `object` leads to.
-  void begin(std::uint32_t object) {
-    group_of_[object] = static_cast<std::uint32_t>(begins_.size());
-    begins_.push_back(static_cast<std::uint32_t>(objects_.size()));
-  }
-  void add(std::uint32_t object) {
-    if (objects_.size() < most_) {
+  // REQUIRES that `from` is not before that of the last call.
+  void add(std::uint32_t from, std::uint32_t object) {
+    while (begins_.size() <= from) begins_.push_back(static_cast<std::uint32_t>(objects_.size()));
+    if (!objects_.full()) {
       objects_.push_back(object);
     } else {
       complete_ = false;
@@ -41,22 +39,25 @@ class References {
       complete_ = false;
     }
   }
+  // All objects before `objects` have been looked into.
+  void end(std::uint32_t objects) {
+    while (begins_.size() < objects) begins_.push_back(static_cast<std::uint32_t>(objects_.size()));
+  }
 
   [[nodiscard]] bool complete() const { return complete_; }
   [[nodiscard]] std::uint64_t size() const { return objects_.size() + from_origins_.size(); }
   [[nodiscard]] std::span<const std::uint32_t> of(std::uint32_t object) const {
-    const std::uint32_t group = group_of_[object];
-    if (group == kNone) return {};
-    const std::size_t begin = begins_[group];
-    const std::size_t end = group + 1 < begins_.size() ? begins_[group + 1] : objects_.size();
-    return std::span(objects_).subspan(begin, end - begin);
+    if (object >= begins_.size()) return {};
+    const std::size_t begin = begins_[object];
+    const std::size_t end = object + 1 < begins_.size() ? begins_[object + 1] : objects_.size();
+    return objects_.all().subspan(begin, end - begin);
   }
+  void prefetch(std::uint32_t object) const { __builtin_prefetch(&begins_[object]); }
   [[nodiscard]] const std::vector<FromOrigin>& from_origins() const { return from_origins_; }
 
  private:
-  std::vector<std::uint32_t> group_of_;  // by object
-  std::vector<std::uint32_t> begins_;    // by group, in objects_
-  std::vector<std::uint32_t> objects_;
+  LargeArray<std::uint32_t> begins_;  // by object, in objects_
+  LargeArray<std::uint32_t> objects_;
   std::vector<FromOrigin> from_origins_;
   std::uint64_t most_;
   bool complete_ = true;

@@ -41,7 +41,7 @@ class Search {
         marker_(marker),
         goroutines_(goroutines),
         frame_of_(frame_of),
-        nodes_(captured, graph, marker, goroutines, live),
+        nodes_(captured, marker, goroutines, live),
         tree_(nodes_.nodes(), nodes_.root(), nodes_.first_late(),
               [this](std::uint32_t node) { return nodes_.successors(node); }) {}
 
@@ -71,7 +71,7 @@ class Search {
   }
   void add(Sum& sum, std::uint32_t index) const;
   [[nodiscard]] std::uint32_t heaviest_child(std::uint32_t index) const;
-  [[nodiscard]] ObjectRef object(std::uint32_t index) const { return graph_.object_of(tree_.node(index)); }
+  [[nodiscard]] ObjectRef object(std::uint32_t index) const { return marker_.object(tree_.node(index)); }
   [[nodiscard]] Step step(std::uint32_t index) const;
   void find_retainers(std::uint32_t below, bool proved, std::vector<Retainer>& into) const;
   [[nodiscard]] Retainer root(std::uint32_t index) const;
@@ -114,10 +114,11 @@ void Search::weigh() {
   for (ObjectRef object; object.span < graph_.spans(); ++object.span) {
     object.slot = 0;
     const std::uint64_t size = graph_.size(object);
-    const auto first = static_cast<std::uint32_t>(graph_.number(object));
+    const std::uint32_t first = graph_.number(object);
     std::pair<Address, std::uint32_t> recent{0, kind_number({0, size, graph_.has_pointers(object)})};
     for (; object.slot < graph_.slots_of(object.span); ++object.slot) {
-      const std::uint32_t index = tree_.index(first + object.slot);
+      const std::uint32_t order = marker_.order_of(first + object.slot);
+      const std::uint32_t index = order == kNone ? kNone : tree_.index(order);
       if (index == kNone) continue;
       bytes[index] = size;
       objects[index] = 1;
@@ -299,8 +300,9 @@ void Search::answer_address(Address address, Retention& into) const {
                                           : "no object of the Go heap is there";
     return;
   }
-  const std::uint32_t index = tree_.index(static_cast<std::uint32_t>(graph_.number(*object)));
-  if (index == kNone || !marker_.marked(*object)) {
+  const std::uint32_t order = marker_.order_of(*object);
+  const std::uint32_t index = order == kNone ? kNone : tree_.index(order);
+  if (index == kNone) {
     into.why_not = "nothing leads to the object there: it is garbage, and the next collection frees it";
     return;
   }
@@ -357,7 +359,6 @@ Retention Search::run(const RetentionWish& wish) {
 }
 
 std::string why_too_large(const Marker& marker) {
-  if (marker.references() == nullptr) return "its heap has room for more objects than can be told apart";
   if (marker.objects() > kMostObjects)
     return fmt::format("it has {} objects, and room is made for {}", format_count(marker.objects()),
                        format_count(kMostObjects));
@@ -376,7 +377,7 @@ Retention find_retention(const Captured& captured, const HeapGraph& graph, const
   Retention retention;
   retention.off = why_too_large(marker);
   if (retention.off.empty()) retention = Search(captured, graph, marker, goroutines, live, frame_of).run(wish);
-  retention.references = marker.references() == nullptr ? 0 : marker.references()->size();
+  retention.references = marker.references()->size();
   retention.ns = goruntime::monotonic_ns() - begin;
   return retention;
 }

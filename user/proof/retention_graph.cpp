@@ -50,13 +50,13 @@ Origin::Kind kind_of(RetainerKind kind) {
 
 }  // namespace
 
-RetentionGraph::RetentionGraph(const Captured& captured, const HeapGraph& graph, const Marker& marker,
-                               const Goroutines& goroutines, const std::vector<bool>& live)
+RetentionGraph::RetentionGraph(const Captured& captured, const Marker& marker, const Goroutines& goroutines,
+                               const std::vector<bool>& live)
     : references_(*marker.references()),
       goroutines_(goroutines),
       live_(live),
       variables_(captured),
-      objects_(static_cast<std::uint32_t>(graph.slots())),
+      objects_(marker.objects()),
       by_goroutine_(goroutines.all().size(), kNone) {
   for (std::uint32_t i = 0; i < goroutines.all().size(); ++i) index_of_.emplace(goroutines.all()[i].goid, i);
   made_.resize(2);  // the root, and above the proved ones

@@ -18,10 +18,10 @@ namespace gotrace::proof {
 class RetentionGraph {
  public:
   // REQUIRES that `marker` kept references; it must outlive this.
-  RetentionGraph(const Captured& captured, const HeapGraph& graph, const Marker& marker, const Goroutines& goroutines,
+  RetentionGraph(const Captured& captured, const Marker& marker, const Goroutines& goroutines,
                  const std::vector<bool>& live);
 
-  // Objects have their numbers; the others follow.
+  // Objects come in the order in which they were marked; the others follow.
   [[nodiscard]] bool is_object(std::uint32_t node) const { return node < objects_; }
   [[nodiscard]] std::uint32_t nodes() const { return objects_ + static_cast<std::uint32_t>(made_.size()); }
   [[nodiscard]] std::uint32_t root() const { return objects_; }
@@ -52,7 +52,7 @@ class RetentionGraph {
   const Goroutines& goroutines_;
   const std::vector<bool>& live_;
   const Variables variables_;
-  std::uint32_t objects_;  // slots of the heap
+  std::uint32_t objects_;
   std::uint32_t first_late_ = 0;
   std::vector<Made> made_;
   std::vector<Retainer> retainers_;

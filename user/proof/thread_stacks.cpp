@@ -11,8 +11,6 @@ namespace {
 
 constexpr std::uint64_t kRedZone = 128;  // bytes below the stack pointer that C's code may use (System V ABI, amd64)
 constexpr std::uint64_t kLargestThreadStack = 64ULL << 20;
-constexpr std::uint64_t kTlsSlot =
-    8;  // linux/amd64: g is at -8 of the thread pointer (runtime/rt0, cmd/link: tlsoffset)
 
 Address begin_of_use(Address stack_pointer) { return (stack_pointer - kRedZone) / 8 * 8; }
 
@@ -23,27 +21,9 @@ std::optional<Address> ThreadStacks::word(Address address) const {
   return bytes ? std::optional(load_or_zero<Address>(*bytes, 0)) : std::nullopt;
 }
 
-std::optional<ThreadStacks::Stack> ThreadStacks::stack_of(Address g) const {
-  const auto& fields = captured_.program->layout().g;
-  const auto lo = word(g + fields.stack_lo.offset);
-  const auto hi = word(g + fields.stack_hi.offset);
-  if (!lo || !hi || *lo >= *hi || *hi - *lo > kLargestThreadStack) return std::nullopt;
-  return Stack{*lo, *hi};
-}
-
-// By way of the g in its thread-local storage: its m, and that one's own two stacks. nullopt: there is none, as in a
-// thread of C.
-std::optional<ThreadStacks::Machine> ThreadStacks::machine_of(const process::StoppedThread& thread) const {
-  const auto& layout = captured_.program->layout();
-  const auto g = word(thread.thread_pointer - kTlsSlot);
-  const auto m = g && *g != 0 ? word(*g + layout.g.m.offset) : std::nullopt;
-  const auto g0 = m && *m != 0 ? word(*m + layout.m.g0.offset) : std::nullopt;
-  const auto gsignal = g0 ? word(*m + layout.m.gsignal.offset) : std::nullopt;
-  const auto current = gsignal ? word(*m + layout.m.curg.offset) : std::nullopt;
-  if (!current || (*g != *g0 && *g != *gsignal && *g != *current)) return std::nullopt;
-  const auto scheduler = stack_of(*g0);
-  if (!scheduler) return std::nullopt;
-  return Machine{*scheduler, stack_of(*gsignal).value_or(Stack{})};
+std::optional<ThreadMachine> ThreadStacks::machine_of(const process::StoppedThread& thread) const {
+  return proof::machine_of(captured_.program->layout(), thread.thread_pointer,
+                           [this](Address address) { return word(address); });
 }
 
 // The span or mapping that it is in.
@@ -80,7 +60,7 @@ std::string ThreadStacks::add(const process::StoppedThread& thread) {
   // In a program with cgo the scheduler's stack is C's, of which all counts (Roots::mark_foreign).
   if (!machine && captured_.program->build_info().cgo) return {};
   if (!machine) return fmt::format("a thread has no goroutine, not even the scheduler's ({})", thread.tid);
-  for (const Stack& stack : {machine->scheduler, machine->signal}) {
+  for (const ThreadStack& stack : {machine->scheduler, machine->signal}) {
     if (!stack.known()) continue;
     const auto around = region_of(stack.hi - 8);
     if (!around) return fmt::format("a thread's stack is not where one can be ({:#x})", stack.hi);

@@ -8,6 +8,7 @@
 
 #include "proof/capture.h"
 #include "proof/goroutines.h"
+#include "proof/thread_machine.h"
 
 namespace gotrace::proof {
 
@@ -25,18 +26,7 @@ class ThreadStacks {
   [[nodiscard]] const std::map<std::uint32_t, Address>& running() const { return running_; }
 
  private:
-  struct Stack {
-    Address lo = 0;
-    Address hi = 0;
-    [[nodiscard]] bool contains(Address address) const { return address >= lo && address < hi; }
-    [[nodiscard]] bool known() const { return lo < hi; }
-  };
-  struct Machine {  // a runtime.m
-    Stack scheduler;
-    Stack signal;
-  };
-  [[nodiscard]] std::optional<Machine> machine_of(const process::StoppedThread& thread) const;
-  [[nodiscard]] std::optional<Stack> stack_of(Address g) const;
+  [[nodiscard]] std::optional<ThreadMachine> machine_of(const process::StoppedThread& thread) const;
   [[nodiscard]] std::optional<Address> word(Address address) const;
   [[nodiscard]] std::optional<process::MemoryRange> region_of(Address address) const;
 

@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"os/signal"
 	"reflect"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -23,7 +25,8 @@ func init() {
 		leakContext, leakContextNested, leakContextTimeoutCancelled, leakFirstAnswer, leakGenerator, leakReply,
 		leakDoneLost, leakWorkerPool, leakOnce, leakNetPipe, leakIOPipe, leakMapDeleted, leakSyncMapDeleted,
 		leakTimerStopped, leakTickerStopped, leakAfterFuncStopped, leakSignalStopped, leakBufferedInside, leakKeepsMemory,
-		leakErrorChannel, leakSelfReference, leakHeldByStuck)
+		leakErrorChannel, leakSelfReference, leakHeldByStuck, leakFinalizerCleared, leakCommandOutput, leakConnection,
+		leakLocked, leakCondSignalOnce)
 }
 
 func leakSend()    { c := make(chan int); go func() { c <- 1 }() }
@@ -438,4 +441,85 @@ func leakHeldByStuck() {
 	a, b := make(chan int), make(chan int)
 	go func() { <-a; close(b) }()
 	go func() { <-b }()
+}
+
+// The finalizer that would have woken it was taken back.
+func leakFinalizerCleared() {
+	c := make(chan int)
+	object := &[64]*int{}
+	runtime.SetFinalizer(object, func(*[64]*int) { close(c) })
+	runtime.SetFinalizer(object, nil)
+	go func() { <-c; runtime.KeepAlive(object) }()
+}
+
+// Nobody waits for what the command answered.
+func leakCommandOutput() {
+	output := make(chan []byte)
+	go func() {
+		bytes, err := exec.Command("/bin/echo", "done").Output()
+		if err != nil {
+			panic("no echo")
+		}
+		output <- bytes
+	}()
+}
+
+// The connection's reader hands on what it reads to nobody, long after the other end has gone.
+func leakConnection() {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer listener.Close()
+	go func(address string) {
+		if connection, err := net.Dial("tcp", address); err == nil {
+			connection.Write([]byte("x"))
+			connection.Close()
+		}
+	}(listener.Addr().String())
+	connection, err := listener.Accept()
+	if err != nil {
+		panic(err)
+	}
+	read := make(chan byte)
+	go func() {
+		line := make([]byte, 1)
+		connection.Read(line)
+		connection.Close()
+		read <- line[0]
+	}()
+}
+
+type leakTable struct {
+	sync.RWMutex
+	rows map[string]int
+}
+
+// Takes the lock for writing while it holds it for reading.
+func (t *leakTable) upgrade() {
+	t.RLock()
+	t.Lock()
+	t.rows["x"]++
+}
+
+func leakLocked() {
+	table := &leakTable{rows: map[string]int{}}
+	go table.upgrade()
+}
+
+// Signal wakes one of two.
+func leakCondSignalOnce() {
+	c := newCondition()
+	done := make(chan struct{})
+	for i := 0; i < 2; i++ {
+		go func() {
+			c.Lock()
+			c.cond.Wait()
+			c.Unlock()
+			done <- struct{}{}
+		}()
+	}
+	time.Sleep(5 * time.Millisecond)
+	c.cond.Signal()
+	<-done
 }

@@ -9,6 +9,7 @@ import (
 )
 
 func init() {
+	leaking = append(leaking, leakWeakPointerLost, leakCleanupStopped)
 	correct = append(correct, okWeakPointer, okWeakInVariable, okCleanupArgument, okCleanupFunction)
 }
 
@@ -23,6 +24,20 @@ func okWeakPointer() {
 	pointer := weak.Make(object)
 	onRelease(func() { close(pointer.Value().c) })
 	go waiter(func() { <-object.c; runtime.KeepAlive(object) })
+}
+
+// Nobody has the weak pointer any more either.
+func leakWeakPointerLost() {
+	object := &weakly{c: make(chan int)}
+	_ = weak.Make(object).Value()
+	go func() { <-object.c; runtime.KeepAlive(object) }()
+}
+
+func leakCleanupStopped() {
+	c := make(chan int)
+	object := &weakly{}
+	runtime.AddCleanup(object, func(c chan int) { close(c) }, c).Stop()
+	go func() { <-c; runtime.KeepAlive(object) }()
 }
 
 var weakPointers []weak.Pointer[weakly]

@@ -1,7 +1,9 @@
 #include "base/private_file.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -72,6 +74,22 @@ TEST_CASE("a pending file that is not finished leaves nothing") {
     REQUIRE(file->write(bytes("abc")).ok());
     const PendingFile moved(std::move(*file));
   }
+  CHECK(folder.files() == 0);
+}
+
+TEST_CASE("a writer that is killed leaves nothing where the file system has files without names") {
+  const Folder folder;
+  const UniqueFd probe(::open((folder / ".").c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600));
+  if (!probe) return;  // then it is a file of another name that is left
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    auto file = PendingFile::create(folder / "f", false, "the snapshot");
+    if (file && file->write(bytes("abc")).ok()) ::raise(SIGKILL);
+    ::_exit(1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(pid, &status, 0) == pid);
+  REQUIRE(WIFSIGNALED(status));
   CHECK(folder.files() == 0);
 }
 
