@@ -80,6 +80,15 @@ def _memory_row(context, name, what, runs, target="", met=None):
          results.ratio, target, met)
 
 
+def _retention_row(context, name, runs):
+    off = next((run.held_by["off"] for run in runs if run.held_by["off"]), None)
+    if off:
+        context.add(results.Row(SECTION, name, "not told: " + off, "", "<= 3"))
+        return
+    _add(context, name, [run.held_by["seconds"] / run.proof["mark_seconds"] for run in runs], results.ratio, "<= 3",
+         lambda x: x <= 3)
+
+
 def _size_rows(context, mib, rounds):
     name = "%.1f GiB: " % (mib / 1024)
     plain, whole = [], []
@@ -94,8 +103,7 @@ def _size_rows(context, mib, rounds):
     _add(context, name + "goroutines only: marking", [run.marking() for run in plain], _per_second, ">= 1 GB/s",
          lambda x: x >= 1)
     _add(context, name + "with who holds what: marking", [run.marking() for run in whole], _per_second)
-    _add(context, name + "with who holds what: that / marking",
-         [run.held_by["seconds"] / run.proof["mark_seconds"] for run in whole], results.ratio, "<= 3", lambda x: x <= 3)
+    _retention_row(context, name + "with who holds what: that / marking", whole)
     _memory_row(context, name, "goroutines only", plain, "<= 1.05", lambda x: x <= 1.05)
     _memory_row(context, name, "with who holds what", whole)
     _work_rows(context, name, "goroutines only", plain)
