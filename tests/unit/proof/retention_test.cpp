@@ -89,7 +89,7 @@ TEST_CASE("retention by kind counts each object once") {
   CHECK_FALSE(retention.types[1].pointers);
 }
 
-TEST_CASE("--why ADDRESS tells what the object retains, and a way to it") {
+TEST_CASE("prove --why ADDRESS tells what the object retains, and a way to it") {
   World world;
   const Retention retention = world.retention(std::to_string(world.heap.small(1) + 8));
   REQUIRE(retention.answers.size() == 1);
@@ -101,7 +101,7 @@ TEST_CASE("--why ADDRESS tells what the object retains, and a way to it") {
   CHECK(answer.way.origin == Origin{Origin::Kind::variable, kFirst});  // rather than the thread
 }
 
-TEST_CASE("--why says why there is nothing to tell") {
+TEST_CASE("prove --why says why there is nothing to tell") {
   World world;
   const auto why_not = [&](const std::string& why) { return world.retention(why).why_not; };
   CHECK_THAT(why_not(std::to_string(world.heap.plain(9))), Catch::Contains("it is garbage"));
