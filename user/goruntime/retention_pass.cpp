@@ -101,6 +101,7 @@ void RetentionPass::add_stacks() {
   const GLayout layout(program_.layout());
   if (!all || !layout.why_unusable().empty()) return;
   goroutines_ = std::move(*all);
+  regions_.reserve(goroutines_.size());
   run_read_plan(memory_, make_read_plan(goroutines_, layout.size()), [&](std::uint32_t index, Bytes bytes) {
     const GView view = layout.decode(bytes);
     const bool sane = view.exists() && view.stack_lo < view.stack_hi && view.stack_hi - view.stack_lo <= kMostStack;

@@ -328,7 +328,9 @@ class LiveRetentionReader final : public RetentionReader {
 
   void finish(std::uint64_t now_ns) {
     if (searches_ >= 2) send(now_ns);
-    const bool suspicious = !(suspects_.empty() && lists_.all().empty()) && spent_ns_ < most_at_first_ns_;
+    // A list that the last search found others to lead to is no reason to hurry.
+    const bool lists = std::ranges::any_of(lists_.all(), [](const StackList& list) { return list.doubts == 0; });
+    const bool suspicious = (!suspects_.empty() || lists) && spent_ns_ < most_at_first_ns_;
     const bool at_first = searches_ < 2 || suspicious;
     // Nothing can be said before the second one.
     next_ns_ = now_ns + std::max(kLeastRestNs, searches_ < 2 ? 0 : rest_at_first(now_ns));

@@ -71,6 +71,7 @@ std::vector<StackLists::Stack> StackLists::read_goroutines() {
   const auto all = read_allgs(program_);
   const GLayout layout(program_.layout());
   if (!all || !layout.why_unusable().empty()) return stacks;
+  stacks.reserve(all->size());
   run_read_plan(program_.target().memory(), make_read_plan(*all, layout.size()), [&](std::uint32_t index, Bytes bytes) {
     const Stack stack{index, layout.decode(bytes)};
     const GView& view = stack.view;
