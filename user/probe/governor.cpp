@@ -74,9 +74,10 @@ void Governor::attached(Group group, std::uint64_t took_ns, std::uint64_t now_ns
   auto& state = at(group);
   if (state.windows == 0) state.detach_took_ns -= std::min(state.detach_took_ns, static_cast<double>(took_ns));
   state.attach_took_ns = static_cast<double>(took_ns);
+  state.on_trial = !known(state);
   pay_for_switching(state, took_ns);
   // What stays is put in once: to take others out for that would cost again.
-  if (!state.window_ns) balance_ns_ += switching_ns(state.attach_took_ns);
+  if (!state.window_ns && !state.on_trial) balance_ns_ += switching_ns(state.attach_took_ns);
   state.attached = true;
   state.measured = false;
   state.attached_at_ns = now_ns;
@@ -107,12 +108,14 @@ void Governor::spend(double cost_ns) {
   balance_ns_ -= cost_ns;
 }
 
-double Governor::switching_ns(double took_ns) const { return kSwitchShare * took_ns * std::max(1.0, base_); }
+double Governor::switching_ns(double took_ns) const { return kSwitchShare * took_ns * used_; }
 
 void Governor::pay_for_switching(State& state, std::uint64_t took_ns) {
   const double cost = switching_ns(static_cast<double>(took_ns));
+  spent_ns_ += cost;
+  if (state.on_trial) return;  // once, and what it costs is not known yet: counted, not saved up for
   state.saved_ns -= cost;
-  spend(cost);
+  balance_ns_ -= cost;
 }
 
 // What a hit costs here and how the forecast must be corrected: learnt while attached, used when not.

@@ -61,6 +61,8 @@ class Governor {
 
   // CPUs that max_share is a share of. 1 until it is told.
   void set_base(double cpus) { base_ = cpus; }
+  // CPUs that the target uses: what runs is what can be slowed. 1 until it is told.
+  void set_used(double cpus) { used_ = cpus; }
   // Hits per second that the group would have, by free counters; nullopt: nothing tells.
   void forecast(Group group, std::optional<double> hits_per_second);
 
@@ -96,6 +98,7 @@ class Governor {
     bool whole = false;  // no windows
     bool attached = false;
     bool refused = false;
+    bool on_trial = false;  // attached for a window to find out what it costs
     bool measured = false;  // rate and share are of this very window
     std::uint64_t windows = 0;
     std::uint64_t attached_at_ns = 0;
@@ -142,6 +145,7 @@ class Governor {
   GovernorConfig config_;
   std::array<State, kGroups> states_{};
   double base_ = 1;
+  double used_ = 1;
   double balance_ns_ = 0;  // of the whole budget: what may be spent now; negative: owed, and nothing is attached
   double spent_ns_ = 0;
   double base_ns_ = 0;

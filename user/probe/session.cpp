@@ -359,6 +359,7 @@ void Session::foresee(std::uint64_t now_ns) {
   if (last_heap_) count_allocations(*last_heap_, size_classes_, activity);
   rates_.observe(activity);
   governor_.set_base(cpu_base_.cpus());
+  governor_.set_used(cpu_base_.used());
   for (std::size_t i = 0; i < kGroups; ++i) {
     const auto group = static_cast<Group>(i);
     governor_.forecast(group, rates_.per_second(group));

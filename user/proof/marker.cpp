@@ -29,7 +29,7 @@ void Marker::add(ObjectRef object, std::uint32_t number, std::uint32_t leader, b
   bytes_ += graph_.size(object);
 }
 
-inline void Marker::mark(ObjectRef object, std::uint32_t number, std::uint32_t leader) {
+void Marker::mark(ObjectRef object, std::uint32_t number, std::uint32_t leader) {
   const std::uint32_t known = orders_[number];
   if (known == 0 || known == kWatched) {
     add(object, number, leader, graph_.has_pointers(object));
