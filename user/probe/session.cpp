@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -45,8 +46,13 @@ struct Probe {
 // Side by side: most of it is waiting, and until it is its turn a probe goes on to be hit.
 void take_out(std::span<Probe* const> probes) {
   std::vector<std::jthread> beside;
-  for (std::size_t i = 1; i < probes.size(); ++i)
-    beside.emplace_back([probe = probes[i]] { probe->attachment.detach(); });
+  for (std::size_t i = 1; i < probes.size(); ++i) {
+    try {
+      beside.emplace_back([probe = probes[i]] { probe->attachment.detach(); });
+    } catch (const std::system_error&) {  // the machine is out of threads, perhaps by the leak that is looked for
+      probes[i]->attachment.detach();
+    }
+  }
   if (!probes.empty()) probes.front()->attachment.detach();
 }
 
