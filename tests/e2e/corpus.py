@@ -17,20 +17,42 @@ def shape_of(frame):
     return match.group(1) if match else None
 
 
+INSTANCES = 5  # of each shape
+NOT_BEGUN = "leakIteratorNotBegun"
+
+
+def shape_of_group(group):
+    """Of an iterator the statement that makes it is in iter.Pull: its frames tell; of one that has not begun, nothing."""
+    shape = shape_of(group["created_by"])
+    if shape or not group["created_by"] or not group["created_by"]["function"].startswith("iter.Pull"):
+        return shape
+    own = [frame for frame in group["stack"] if frame["function"].startswith("main.")]
+    shapes = list(filter(None, map(shape_of, own)))
+    return shapes[-1] if shapes else None if own else NOT_BEGUN
+
+
 class Verdict:
     """One report of prove: goroutines proved by shape, and how many of the leaking ones there are."""
 
     def __init__(self, report):
         self.report, self.proof = report, report["proof"]
         self.leaking, self.proved, self.false = (collections.Counter() for _ in range(3))
-        for group in report["goroutines"]["groups"]:
-            shape = shape_of(group["created_by"])
+        groups = {group["id"]: group for group in report["goroutines"]["groups"]}
+        for group in groups.values():
+            shape = shape_of_group(group)
             if shape and shape.startswith("leak"):
-                self.leaking[shape] += group["count"]
+                self.leaking[shape] += min(group["count"], INSTANCES) if shape == NOT_BEGUN else group["count"]
         for finding in report["findings"]:
-            shape = shape_of(finding["created_by"])
-            known = shape is not None and shape.startswith("leak")
-            (self.proved if known else self.false)[shape or str(finding["created_by"])] += finding["count"]
+            left = finding["count"]
+            for each in finding["group_ids"]:  # several, where they wait for each other
+                count = min(groups[each]["count"], left)
+                left -= count
+                shape = shape_of_group(groups[each])
+                known = shape is not None and shape.startswith("leak")
+                (self.proved if known else self.false)[shape or str(groups[each]["created_by"])] += count
+        # Those that have not begun look alike, whether somebody holds them or not.
+        if self.proved[NOT_BEGUN] > INSTANCES:
+            self.false[NOT_BEGUN] = self.proved[NOT_BEGUN] - INSTANCES
 
     def missed(self):
         return {shape: count - self.proved[shape] for shape, count in self.leaking.items() if self.proved[shape] < count}

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import time
@@ -216,6 +217,38 @@ class Commands(unittest.TestCase):
             dry = harness.run("prove", "-p", process.pid, "--dry-run")
             self.assertEqual(dry.returncode, 0)
             self.assertIn(b"would stand still for about", dry.stdout)
+
+    def test_iterators_that_nobody_stops_are_proved(self):
+        with corpus.running("1.24", variant="pie-stripped") as process:
+            verdict = corpus.prove(process.pid)
+            for shape in ("leakIterator", "leakIteratorForgotten", "leakIteratorNotBegun", "leakIteratorInIterator"):
+                self.assertGreaterEqual(verdict.proved[shape], 4, verdict.missed())
+            self.assertEqual(verdict.false, {})
+            finding = next(each for each in verdict.report["findings"]
+                           if each["where"]["function"].startswith("main.leakIteratorForgotten.func"))
+            self.assertEqual(finding["wait_reason"], "coroutine")
+            self.assertIn("stop function that iter.Pull returns", finding["advice"])
+
+    def test_what_its_copy_would_take_is_refused_when_that_is_not_free(self):
+        def little():
+            resource.setrlimit(resource.RLIMIT_AS, (450 << 20, 450 << 20))
+        with harness.target("benchheap", arguments=["350"], stdin=subprocess.PIPE) as process:
+            result = subprocess.run([harness.TOOL, "prove", "-p", str(process.pid), "--max-pause", "5s"],
+                                    capture_output=True, preexec_fn=little)
+            self.assertEqual(result.returncode, 1)
+            self.assertEqual(result.stdout, b"")
+            self.assertRegex(result.stderr.decode(), r"^gotrace-leak: pid %d \(.*\): the proof would take up to .* are free "
+                             r"by the limit of its address space .*it was not stopped; .*--snapshot-dir DIR\n$" % process.pid)
+
+    def test_the_copy_may_lie_on_disk(self):
+        with harness.temporary_directory() as folder, harness.target("benchheap", arguments=["100"], stdin=subprocess.PIPE) as process:
+            report = harness.json_report("prove", "-p", process.pid, "--max-pause", "5s", "--snapshot-dir", folder)
+            self.assertIsNone(report["proof"]["off"])
+            self.assertGreater(report["proof"]["marked_bytes"], 90 << 20)
+            self.assertEqual(os.listdir(folder), [])
+            bad = harness.run("prove", "-p", process.pid, "--snapshot-dir", folder + "/none")
+            self.assertEqual(bad.returncode, 1)
+            self.assertIn(b"cannot make a file for the copy of its memory in", bad.stderr)
 
     def test_a_debugger_in_the_way_is_named(self):
         with harness.target("pool") as process:

@@ -38,12 +38,9 @@ int put_in_free_place(const std::string& from, const std::string& to) {
   return 0;
 }
 
-// A file without a name where `path` will be; invalid where the file system, or the kernel, has none (open(2),
-// O_TMPFILE: EOPNOTSUPP, EISDIR, EINVAL), or the directory can't be written to.
-UniqueFd create_nameless(const std::string& path) {
+std::string folder_of(const std::string& path) {
   const auto slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  return UniqueFd(::open(folder.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
 }
 
 // 0 or an errno. By way of /proc: by the descriptor itself it takes CAP_DAC_READ_SEARCH (linkat(2), AT_EMPTY_PATH).
@@ -53,6 +50,10 @@ int give_name(int fd, const std::string& path) {
 }
 
 }  // namespace
+
+UniqueFd create_nameless(const std::string& folder) {
+  return UniqueFd(::open(folder.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, S_IRUSR | S_IWUSR));
+}
 
 std::string system_text(int code) {
   std::string text = std::generic_category().message(code);
@@ -87,7 +88,7 @@ Result<PendingFile> PendingFile::create(const std::string& path, bool replace, s
   file.path_ = path;
   file.what_ = std::move(what);
   file.replace_ = replace;
-  file.fd_ = create_nameless(path);
+  file.fd_ = create_nameless(folder_of(path));
   if (!file.fd_) {
     file.temporary_ = fmt::format("{}.{}.new", path, ::getpid());
     file.fd_ = create_private(file.temporary_);

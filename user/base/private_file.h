@@ -18,6 +18,10 @@ namespace gotrace {
 // Opens a file that does not exist yet for writing; invalid, with errno, when it can't be made.
 [[nodiscard]] UniqueFd create_private(const std::string& path);
 
+// A file without a name in `folder`, gone with whoever has it open; invalid, with errno, where the file system, or the
+// kernel, has none (open(2), O_TMPFILE: EOPNOTSUPP, EISDIR, EINVAL), or the folder can't be written to.
+[[nodiscard]] UniqueFd create_nameless(const std::string& folder);
+
 // Why a name is not free: `mode` is of what is there. Nothing but an ordinary file is ever replaced.
 [[nodiscard]] Error occupied(const std::string& path, mode_t mode, bool replace);
 

@@ -10,6 +10,7 @@
 #include "cli/messages.h"
 #include "cli/output.h"
 #include "cli/signals.h"
+#include "process/own_memory.h"
 
 namespace gotrace::cli {
 
@@ -59,6 +60,7 @@ const std::vector<Command>& commands() {
 
 int run(int argc, char** argv) {
   ignore_sigpipe();
+  process::be_killed_first();
   try {
     return dispatch(Arguments(argv + std::min(argc, 1), argv + argc));
   } catch (const std::exception& error) {

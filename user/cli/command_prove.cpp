@@ -24,6 +24,7 @@ struct ProveArguments {
   std::string max_pause = "250ms";
   std::string record;
   std::string snapshot;
+  std::string snapshot_dir;
   std::string file;
   std::string exe;
   std::string scope = "heap";
@@ -46,6 +47,9 @@ void ProveArguments::declare(CLI::App& app) {
   app.add_option("--snapshot", snapshot,
                  "Keep what was copied of the process in FILE, to be judged again later; it holds the process's memory")
       ->type_name("FILE");
+  app.add_option("--snapshot-dir", snapshot_dir,
+                 "Let the copy of the process's memory lie in DIR, on disk, until we are done; else it is in memory")
+      ->type_name("DIR");
   app.add_option("--exe", exe, "The executable that a core is of, if it is not where the core says")->type_name("FILE");
   app.add_option("--scope", scope,
                  "heap: proofs, and who holds the memory; goroutines: proofs only, in less time and memory of ours")
@@ -93,6 +97,7 @@ Result<session::ProveOptions> understand(const ProveArguments& arguments) {
   if (arguments.dry_run && !arguments.snapshot.empty())
     return Error{ErrorKind::usage, "--snapshot: --dry-run copies nothing; leave one of them out"};
   options.snapshot_path = arguments.snapshot;
+  options.copy_folder = arguments.snapshot_dir;
   if (auto scope = understand_scope(arguments, options); !scope) return scope.error();
   if (!arguments.threads.empty()) {
     const auto threads = parse_threads(arguments.threads);
@@ -111,6 +116,7 @@ Status check_file(const ProveArguments& arguments) {
   if (!arguments.target.pid.empty()) return senseless("-p");
   if (!arguments.target.name.empty()) return senseless("--name");
   if (!arguments.snapshot.empty()) return senseless("--snapshot");
+  if (!arguments.snapshot_dir.empty()) return senseless("--snapshot-dir");
   if (arguments.dry_run) return senseless("--dry-run");
   if (!arguments.threads.empty()) return senseless("--threads");
   return success();
@@ -129,9 +135,10 @@ std::string forecast_text(const session::ProveOptions& options, const session::P
                        forecast.unprovable);
   const auto seconds = [](std::uint64_t ns) { return static_cast<double>(ns) / 1e9; };
   const bool allowed = forecast.pause_ns <= options.max_pause_ns;
-  return fmt::format("pid {} ({}): would stand still for about {}: {}; {}--max-pause {}\n", options.pid, name,
-                     format_duration(seconds(forecast.pause_ns)), forecast.to_read,
-                     allowed ? "within " : "refused, longer than ", format_duration(seconds(options.max_pause_ns)));
+  return fmt::format("pid {} ({}): would stand still for about {}: {}; {}--max-pause {}; takes up to {} of memory\n",
+                     options.pid, name, format_duration(seconds(forecast.pause_ns)), forecast.to_read,
+                     allowed ? "within " : "refused, longer than ", format_duration(seconds(options.max_pause_ns)),
+                     format_bytes(static_cast<double>(forecast.memory_bytes)));
 }
 
 // What was asked for and can't be told is an error, whatever else the report says. Empty: it is told.

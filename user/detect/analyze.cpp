@@ -194,6 +194,8 @@ void add_floors(const model::Model& model, const Judgements& judgements, Analysi
     out.memory.allocated_at_most = judgements.heap.allocated_per_second;
     out.summary.floor_heap_bytes_per_second = std::max(kMaterialBytesPerSecond, judgements.heap.allocated_per_second);
   }
+  if (judgements.heap.least_seen > 0)
+    out.summary.floor_heap_bytes_per_second = std::max(kMaterialBytesPerSecond, judgements.heap.least_seen);
   if (judgements.heap.basis != GrowthBasis::gc_steps) return;
   // The noise of the whole live heap bounds what any size class can hide.
   const Rate& rate = judgements.heap.heap.rate;

@@ -54,6 +54,8 @@ std::string advice_for(std::string_view wait_reason, const GroupJudgement& group
   if (wait_reason.starts_with("sync.WaitGroup") || wait_reason.starts_with("semacquire"))
     return "call Done (or Unlock) on every path, by defer";
   if (wait_reason.starts_with("sync.Cond")) return "Signal or Broadcast after each change of what is waited for";
+  if (wait_reason.starts_with("coroutine"))
+    return "call the stop function that iter.Pull returns on every path, by defer";
   if (wait_reason.starts_with("IO wait"))
     return "close the connection or the response body, and set deadlines and IdleTimeout";
   return "end it when its work is done: return on ctx.Done(), and stop its ticker";
@@ -80,6 +82,10 @@ void place_finding(const GroupJudgement& judged, const SiteJudgement* site, Find
   finding.where = judged.group.created_by;
   if (site != nullptr && site->site.where) finding.where = site->site.where;
   finding.since_seconds_at_least = judged.group.oldest_seconds_at_least;
+  // Where an iterator was made is not known: its own function says more than the library's.
+  if (!finding.where || !finding.where->function.starts_with("iter.Pull")) return;
+  const auto own = std::ranges::find(finding.stack.rbegin(), finding.stack.rend(), false, &Frame::standard_library);
+  if (own != finding.stack.rend()) finding.where = *own;
 }
 
 void name_goroutine_finding(const model::Model& model, Finding& finding) {

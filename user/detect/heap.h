@@ -47,6 +47,7 @@ struct HeapJudgement {
   std::vector<SiteGrowth> sites;    // growing first, then by live bytes
   bool sites_known = false;         // some source told who allocates
   double allocated_per_second = 0;  // at most, by all; when basis is allocated
+  double least_seen = 0;            // bytes per second: what grows slower over so few GCs is not told; 0: no such limit
   double unsettled_bytes = 0;       // grown over too few GCs to tell a leak from a heap that fills; 0: little
   std::string why_not;              // when basis is none
 };

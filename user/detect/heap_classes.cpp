@@ -204,8 +204,11 @@ void judge_classes(const model::Model& model, HeapJudgement& judgement) {
   }
   judgement.basis = heap.points().size() > kEnoughSteps ? GrowthBasis::gc_steps : GrowthBasis::survival;
   judgement.heap = judge_whole_heap(heap.points(), sizes);
-  if (judgement.basis == GrowthBasis::survival && heap.points().size() > 1)
+  if (judgement.basis == GrowthBasis::survival && heap.points().size() > 1) {
     judgement.unsettled_bytes = unsettled_bytes(judgement, heap.points(), sizes);
+    judgement.least_seen = notable_bytes(heap.points(), sizes) /
+                           std::max(1e-9, seconds(heap.points().front().time_ns, heap.points().back().time_ns));
+  }
   if (heap.points().size() > 1) return;
   judgement.basis = GrowthBasis::none;
   judgement.why_not = "only one garbage collection was completed while we looked";

@@ -42,6 +42,7 @@ std::string what_is_waited_for(std::string_view wait_reason) {
   if (wait_reason.starts_with("chan")) return "the channel they wait on";
   if (wait_reason.starts_with("sync.WaitGroup")) return "the wait group they wait for";
   if (wait_reason.starts_with("sync.Cond")) return "the condition they wait for";
+  if (wait_reason.starts_with("coroutine")) return "the next or stop function of the iterator";
   return "the lock they wait for";
 }
 

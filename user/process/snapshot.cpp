@@ -16,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/private_file.h"
 #include "base/unique_fd.h"
 #include "base/units.h"
 
@@ -37,6 +38,11 @@ std::uint64_t now_ns() {
 }
 
 std::uint64_t whole_pages(std::uint64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
+
+// Takes the pages of a mapping that holds zeros.
+void touch(std::byte* data, std::uint64_t size) {
+  for (std::uint64_t at = 0; at < size; at += kPage) static_cast<volatile std::byte*>(data)[at] = std::byte{0};
+}
 
 }  // namespace
 
@@ -142,23 +148,53 @@ Snapshot::Snapshot(Snapshot&& other) noexcept
       pieces_(std::exchange(other.pieces_, {})),
       set_aside_(std::exchange(other.set_aside_, {})),
       size_(other.size_),
+      file_(std::move(other.file_)),
+      file_size_(other.file_size_),
       fallback_(other.fallback_) {}
 
 Snapshot::~Snapshot() {
   for (const Block& block : blocks_) ::munmap(block.data, block.size);
 }
 
+Status Snapshot::lie_in(const std::string& folder) {
+  file_ = create_nameless(folder);
+  if (file_) return success();
+  return failure(
+      fmt::format("cannot make a file for the copy of its memory in {}: {}; name a folder of another file "
+                  "system",
+                  folder, system_text(errno)));
+}
+
+// A file grows by pages that take no room until they are written to.
 Status Snapshot::add_block(std::uint64_t bytes, int flags) {
   bytes = whole_pages(std::max<std::uint64_t>(bytes, 1));
-  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  const std::uint64_t begin = file_size_;
+  void* memory = MAP_FAILED;
+  if (!file_) {
+    memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  } else if (::ftruncate(file_.get(), static_cast<off_t>(begin + bytes)) == 0) {
+    file_size_ += bytes;
+    memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), static_cast<off_t>(begin));
+  }
   if (memory == MAP_FAILED)
-    return failure(fmt::format("cannot take {} of memory for the snapshot: {}",
-                               format_bytes(static_cast<double>(bytes)), std::strerror(errno)));
+    return failure(fmt::format("cannot take {} of {} for the snapshot: {}", format_bytes(static_cast<double>(bytes)),
+                               file_ ? "the disk" : "memory", system_text(errno)));
   blocks_.push_back({static_cast<std::byte*>(memory), bytes, 0});
   return success();
 }
 
-Status Snapshot::reserve(std::uint64_t bytes) { return add_block(bytes, MAP_POPULATE); }
+Status Snapshot::reserve(std::uint64_t bytes) {
+  const std::uint64_t begin = file_size_;
+  if (auto added = add_block(bytes, MAP_POPULATE); !added) return added;
+  if (!file_) return success();
+  const Block& block = blocks_.back();
+  const int error = ::posix_fallocate(file_.get(), static_cast<off_t>(begin), static_cast<off_t>(block.size));
+  if (error != 0)
+    return failure(fmt::format("cannot take {} of the disk for the snapshot: {}",
+                               format_bytes(static_cast<double>(block.size)), system_text(error)));
+  touch(block.data, block.size);
+  return success();
+}
 
 Status Snapshot::add(std::span<const MemoryRange> ranges) {
   for (const MemoryRange& range : ranges) {

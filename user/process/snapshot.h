@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "process/memory.h"
 #include "process/target.h"
 
@@ -41,6 +42,10 @@ class Snapshot final : public RemoteMemory {
   Snapshot(const Snapshot&) = delete;
   Snapshot& operator=(const Snapshot&) = delete;
   ~Snapshot() override;
+
+  // All that is taken from now on lies in a file without a name in `folder`: the kernel can write it out when memory is
+  // short. Error: none can be made there.
+  [[nodiscard]] Status lie_in(const std::string& folder);
 
   // Takes memory for so many bytes, now, so that copying need not. Error: there is not enough.
   [[nodiscard]] Status reserve(std::uint64_t bytes);
@@ -100,6 +105,8 @@ class Snapshot final : public RemoteMemory {
   std::vector<Piece> pieces_;     // by rising address
   std::vector<Piece> set_aside_;  // by rising address
   std::uint64_t size_ = 0;
+  UniqueFd file_;  // invalid: memory without a file
+  std::uint64_t file_size_ = 0;
   RemoteMemory* fallback_ = nullptr;
 };
 

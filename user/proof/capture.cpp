@@ -64,6 +64,7 @@ Result<Plan> Capturing::plan() {
   plan.prediction.all_bytes = plan.prediction.to_copy_bytes;
   const double copying = static_cast<double>(plan.prediction.to_copy_bytes) / std::max(*speed, 1.0);
   plan.prediction.pause_ns = static_cast<std::uint64_t>(copying * 1e9) + fixed_pause_ns(program_, spans->size());
+  plan.prediction.need = memory_need(*spans, total_bytes(*present));
   plan.room = total_bytes(heap) + total_bytes(heap) / 32 + (8U << 20);
   plan.foreign = std::move(*foreign);
   plan.foreign_present = std::move(*present);
@@ -97,6 +98,8 @@ Status Capturing::copy_heap(Captured& into) {
 // Takes the memory that is needed, and what is not the heap's once already: the page tables are ready then, ours too.
 Status Capturing::prepare(Captured& into, Plan& plan) {
   auto snapshot = std::make_unique<process::Snapshot>();
+  if (!limits_.folder.empty())
+    if (auto made = snapshot->lie_in(limits_.folder); !made) return made;
   into.snapshot = snapshot.get();
   snapshot->fall_back_to(&program_.target().memory());
   if (auto reserved = snapshot->reserve(plan.room); !reserved) return reserved;
@@ -125,6 +128,7 @@ Status Capturing::copy_all(Captured& into, process::StoppedTarget& stopped) {
 Result<Captured> Capturing::run(Plan plan) {
   Captured captured;
   captured.prediction = plan.prediction;
+  if (auto enough = check_memory(program_, plan.prediction.need, limits_.folder); !enough) return enough.error();
   if (auto prepared = prepare(captured, plan); !prepared) return prepared.error();
   const Hurry hurry;
   deadline_ns_ = goruntime::monotonic_ns() + limits_.max_pause_ns;

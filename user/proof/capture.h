@@ -17,12 +17,14 @@
 #include "goruntime/program.h"
 #include "process/snapshot.h"
 #include "process/stopped_target.h"
+#include "proof/memory_need.h"
 
 namespace gotrace::proof {
 
 struct CaptureLimits {
   std::uint64_t max_pause_ns = 250'000'000;
   unsigned threads = 1;  // that copy while the target stands still
+  std::string folder;    // in which the copy lies, in a file without a name; empty: in memory
 };
 
 struct PausePrediction {
@@ -30,6 +32,7 @@ struct PausePrediction {
   std::uint64_t to_copy_bytes = 0;  // while it stands still
   std::uint64_t all_bytes = 0;      // these, and what was copied while it ran
   double bytes_per_second = 0;      // as measured just now
+  MemoryNeed need;                  // of ours
 };
 
 struct Captured {

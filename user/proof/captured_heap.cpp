@@ -13,16 +13,12 @@ namespace gotrace::proof {
 using goruntime::SpanView;
 using process::MemoryRange;
 
-namespace {
-
-bool to_copy(const SpanView& span) { return span.manual() || (span.in_use() && !span.noscan()); }
-
-}  // namespace
+bool is_copied(const SpanView& span) { return span.manual() || (span.in_use() && !span.noscan()); }
 
 std::vector<MemoryRange> ranges_of(const std::vector<SpanView>& spans) {
   std::vector<MemoryRange> ranges;
   for (const SpanView& span : spans)
-    if (to_copy(span)) ranges.push_back({span.base, span.base + span.pages * goruntime::kHeapPage});
+    if (is_copied(span)) ranges.push_back({span.base, span.base + span.pages * goruntime::kHeapPage});
   return process::merged(std::move(ranges));
 }
 

@@ -17,6 +17,9 @@ namespace {
 
 constexpr std::uint32_t kMostCases = 1U << 16;  // of a select (runtime/select.go: scases are numbered by uint16)
 constexpr std::uint64_t kLargestSudog = 128;    // the size class that holds one, in every version
+constexpr std::uint64_t kLargestCoro = 64;      // likewise
+constexpr std::uint64_t kLargestClosure = 256;  // of iter.Pull's next and stop
+constexpr std::string_view kSwitch = "runtime.coroswitch";
 
 // From Go 1.26 on {vp, vu}, vu being the one that always holds the address (runtime/runtime2.go, maybeTraceablePtr).
 std::uint32_t address_offset(const goruntime::Field& field) { return field.offset + (field.size == 16 ? 8 : 0); }
@@ -39,13 +42,16 @@ class GoroutinesReader {
  private:
   [[nodiscard]] Status add(Address g);
   void read_semaphores();
-  // The function of the runtime that parked it: who called gopark, or goparkunlock. Empty: it was not parked that way.
+  // The function of the runtime that parked it: who called gopark, or goparkunlock; or coroswitch. Empty: it was not
+  // parked that way.
   [[nodiscard]] std::string_view parked_by(const GView& view);
   // False: what it waits for is not known, or somebody is about to wake it.
   [[nodiscard]] bool find_awaited(Goroutine& goroutine, const GView& view, Bytes g, std::string_view parked_by);
   [[nodiscard]] bool follow_channels(Goroutine& goroutine, const GView& view, Bytes g);
   [[nodiscard]] bool find_semaphore(Goroutine& goroutine);
   [[nodiscard]] bool find_condition(Goroutine& goroutine, const GView& view);
+  [[nodiscard]] bool find_coroutine(Goroutine& goroutine, Bytes g);
+  [[nodiscard]] bool await_coro(Goroutine& goroutine, Address address);
   [[nodiscard]] bool await(Goroutine& goroutine, Address address);
   [[nodiscard]] std::optional<Bytes> sudog_of(const Goroutine& goroutine, Address address) const;
   void note_sudog(Address address);
@@ -131,6 +137,9 @@ const GoroutinesReader::Frame& GoroutinesReader::frame_at(Address pc) {
 }
 
 std::string_view GoroutinesReader::parked_by(const GView& view) {
+  if (view.pc == view.start_pc && starts_in(view, "runtime.corostart"))
+    return kSwitch;  // nobody has switched to it yet
+  if (frame_at(view.pc).function == kSwitch) return kSwitch;
   Address pc = view.pc;
   Address sp = view.sp;
   for (const std::string_view expected : {"runtime.gopark", "runtime.goparkunlock", ""}) {
@@ -154,7 +163,8 @@ bool GoroutinesReader::starts_in(const GView& view, std::string_view function) c
 bool GoroutinesReader::of_runtime(const GView& view) const {
   if (view.start_pc < program_.load_bias()) return true;
   const auto found = program_.functions().containing(view.start_pc - program_.load_bias());
-  return !found || (found->name.starts_with("runtime.") && found->name != "runtime.main");
+  return !found || (found->name.starts_with("runtime.") && found->name != "runtime.main" &&
+                    found->name != "runtime.corostart");  // these two run what is the program's
 }
 
 // testing/synctest: what ends a wait there is beyond what one goroutine holds of another.
@@ -182,8 +192,9 @@ bool GoroutinesReader::find_awaited(Goroutine& goroutine, const GView& view, Byt
       return parked_by == "runtime.semacquire1" && find_semaphore(goroutine);
     case WaitClass::condition:
       return parked_by == "sync.runtime_notifyListWait" && find_condition(goroutine, view);  // its linkname
-    case WaitClass::none:
     case WaitClass::coroutine:
+      return parked_by == kSwitch && find_coroutine(goroutine, g);
+    case WaitClass::none:
       break;
   }
   return false;
@@ -254,6 +265,38 @@ bool GoroutinesReader::find_condition(Goroutine& goroutine, const GView& view) {
     if (graph_.size(*object) <= kLargestSudog && sudog_of(goroutine, word) && !await(goroutine, word)) return false;
   }
   return goroutine.awaited > 0;
+}
+
+// Both sides of iter.Pull wait in a runtime.coro {gp, f, ...}: gp is the one that is blocked in it now, f a closure
+// (runtime/coro.go, 1.22 to 1.27). Only who can reach it can switch to that one.
+bool GoroutinesReader::await_coro(Goroutine& goroutine, Address address) {
+  const auto object = graph_.find(address);
+  if (!object || graph_.address(*object) != address || graph_.size(*object) > kLargestCoro) return false;
+  const auto coro = snapshot_.bytes(address, 16);
+  if (!coro || load_or_zero<Address>(*coro, 0) != goroutine.g) return false;
+  const auto code = program_.target().memory().value<Address>(load_or_zero<Address>(*coro, 8));
+  if (!code || *code < program_.load_bias() || !program_.functions().containing(*code - program_.load_bias()))
+    return false;
+  return await(goroutine, address);
+}
+
+// The goroutine's own stack leads to the coro: that of the iterator holds it, to exit by it; that of who called next
+// holds the closure that does.
+bool GoroutinesReader::find_coroutine(Goroutine& goroutine, Bytes g) {
+  if (!layout_.g.coroarg.present()) return false;
+  if (const auto first = load_or_zero<Address>(g, layout_.g.coroarg.offset); first != 0)
+    return await_coro(goroutine, first);
+  const auto stack = snapshot_.bytes(goroutine.scan_from, goroutine.stack_hi - goroutine.scan_from);
+  for (std::size_t at = 0; stack && goroutine.awaited == 0 && at + 8 <= stack->size(); at += 8) {
+    const auto word = load_or_zero<Address>(*stack, at);
+    if (await_coro(goroutine, word)) return true;
+    const auto closure = graph_.find(word);
+    if (!closure || graph_.size(*closure) > kLargestClosure) continue;
+    const auto words = snapshot_.bytes(graph_.address(*closure), graph_.size(*closure));
+    for (std::size_t i = 0; words && i + 8 <= words->size(); i += 8)
+      if (await_coro(goroutine, load_or_zero<Address>(*words, i))) return true;
+  }
+  return false;
 }
 
 Result<Goroutines> Goroutines::read(const Captured& captured, const HeapGraph& graph) {

@@ -28,7 +28,8 @@ struct Goroutine {
   std::uint32_t awaited = 0;
 };
 
-// What candidates wait for: a channel, the memory that a semaphore is in, an entry of a sync.Cond's list. Any of them
+// What candidates wait for: a channel, the memory that a semaphore is in, an entry of a sync.Cond's list, what an
+// iterator and its consumer switch by. Any of them
 // being reachable means that the goroutine can be woken.
 class Goroutines {
  public:

@@ -113,6 +113,8 @@ Status PreCopy::clear() {
 // borders of spans and mappings have moved.
 Status PreCopy::set_up(Foreign foreign, const std::vector<MemoryRange>& heap) {
   auto snapshot = std::make_unique<process::Snapshot>();
+  if (!limits_.folder.empty())
+    if (auto made = snapshot->lie_in(limits_.folder); !made) return made;
   captured_.snapshot = snapshot.get();
   snapshot->fall_back_to(&program_.target().memory());
   auto room = both(with_room(arenas_of(heap), kHeapGrowth), with_room(foreign.ranges, kForeignGrowth));
@@ -158,6 +160,10 @@ Result<PausePrediction> PreCopy::try_to_copy() {
   if (!foreign) return foreign.error();
   const auto spans = read_spans(program_);
   if (!spans) return failure(about(program_) + "the spans of its heap can't be read");
+  const auto present = present_in(program_, *foreign);
+  if (!present) return present.error();
+  need_ = memory_need(*spans, total_bytes(*present));
+  if (auto enough = check_memory(program_, need_, limits_.folder); !enough) return enough.error();
   // An arena may have been made in between.
   const auto heap = process::difference(ranges_of(*spans), foreign->ranges);
   if (auto ready = set_up(std::move(*foreign), heap); !ready) return ready.error();
@@ -196,6 +202,7 @@ Result<PausePrediction> PreCopy::predict(std::size_t spans) {
                         reading_ns(prediction.to_copy_bytes + total_bytes(changes.held) / 100);
   plan_check(changes, prediction.pause_ns, speed);
   prediction.pause_ns += reading_ns(structures_budget_);
+  prediction.need = need_;
   captured_.prediction = prediction;
   return prediction;
 }

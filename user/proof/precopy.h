@@ -49,6 +49,7 @@ class PreCopy {
   Foreign foreign_;
   process::PageWords words_;             // from before the pages were copied
   std::uint64_t structures_budget_ = 0;  // bytes of them that are compared
+  MemoryNeed need_;
   std::vector<process::MemoryRange> held_foreign_;
   std::vector<process::MemoryRange> held_heap_;
   std::uint64_t deadline_ns_ = 0;

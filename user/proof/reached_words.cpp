@@ -6,6 +6,7 @@ namespace {
 std::string word_for(goruntime::WaitClass wait) {
   if (wait == goruntime::WaitClass::semaphore) return "the lock or wait group";
   if (wait == goruntime::WaitClass::condition) return "the condition";
+  if (wait == goruntime::WaitClass::coroutine) return "the iterator";
   return "the channel";
 }
 

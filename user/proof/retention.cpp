@@ -12,15 +12,17 @@
 #include "goruntime/goroutine_reader_batch.h"
 #include "goruntime/type_names.h"
 #include "proof/dominators.h"
+#include "proof/memory_need.h"
 #include "proof/retention_graph.h"
 
 namespace gotrace::proof {
 namespace {
 
 constexpr std::uint32_t kNone = Dominators::kNone;
-constexpr std::size_t kMostTold = 16;    // retainers, and types
-constexpr std::size_t kMostAnswers = 3;  // objects of a type that was asked for
-constexpr int kMostSteps = 8;            // down to where the memory spreads out
+constexpr std::size_t kMostTold = 16;         // retainers, and types
+constexpr std::size_t kMostAnswers = 3;       // objects of a type that was asked for
+constexpr int kMostSteps = 8;                 // down to where the memory spreads out
+constexpr std::uint64_t kBytesAnObject = 85;  // of ours (measured: 19.2 million objects of 57 bytes each)
 
 std::optional<Address> address_in(const std::string& text) {
   if (text.empty() || text.front() < '0' || text.front() > '9') return std::nullopt;
@@ -365,7 +367,7 @@ std::string why_too_large(const Marker& marker) {
   if (!marker.references()->complete())
     return fmt::format("its objects have more than {} references, for which room is made",
                        format_count(kMostReferences));
-  return {};
+  return why_no_memory(marker.objects() * kBytesAnObject);
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ proof::CaptureLimits limits_of(const ProveOptions& options) {
   // The target's own threads stand still, so that their CPUs are free.
   const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
   const unsigned threads = options.threads != 0 ? options.threads : std::min(processors, kMostCopiers);
-  return {.max_pause_ns = options.max_pause_ns, .threads = threads};
+  return {.max_pause_ns = options.max_pause_ns, .threads = threads, .folder = options.copy_folder};
 }
 
 // `given`: null for a process that is there.
@@ -233,13 +233,17 @@ Result<PauseForecast> predict_pause(const ProveOptions& options) {
   const auto program = goruntime::Program::open(opened->target);
   if (!program) return program.error();
   if (auto why = proof::why_unprovable(**program); !why.empty())
-    return PauseForecast{
-        .exe = opened->target.exe(), .pause_ns = 0, .to_read = {}, .unprovable = std::move(why)};  // nor touched
+    return PauseForecast{.exe = opened->target.exe(),
+                         .pause_ns = 0,
+                         .to_read = {},
+                         .memory_bytes = 0,
+                         .unprovable = std::move(why)};  // nor touched
   const auto predicted = proof::predict_pause(**program, limits_of(options));
   if (!predicted) return predicted.error();
   return PauseForecast{.exe = opened->target.exe(),
                        .pause_ns = predicted->pause_ns,
                        .to_read = proof::to_read_text(*predicted),
+                       .memory_bytes = predicted->need.copy + predicted->need.marking,
                        .unprovable = {}};
 }
 

@@ -60,14 +60,16 @@ struct ProveOptions {
   std::uint64_t stuck_after_ns = 300'000'000'000;
   std::string record_path;    // empty: no trace kept
   std::string snapshot_path;  // empty: what was copied is not kept
+  std::string copy_folder;    // where the copy lies meanwhile; empty: in memory
   bool replace = false;
 };
 
 struct PauseForecast {
   std::string exe;
   std::uint64_t pause_ns = 0;
-  std::string to_read;     // how much, how fast, what was copied already: proof::to_read_text
-  std::string unprovable;  // why nothing can be proved of it, so that it would not be stopped; empty: it would
+  std::string to_read;             // how much, how fast, what was copied already: proof::to_read_text
+  std::uint64_t memory_bytes = 0;  // of ours that it would take at most, with the copy
+  std::string unprovable;          // why nothing can be proved of it, so that it would not be stopped; empty: it would
 };
 // How long `run_prove` would stop the target. Does not stop it.
 [[nodiscard]] Result<PauseForecast> predict_pause(const ProveOptions& options);

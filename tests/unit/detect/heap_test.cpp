@@ -124,6 +124,34 @@ TEST_CASE("few collections and half of what is allocated stays: nobody is accuse
   }
 }
 
+TEST_CASE("a leak that few collections of a large heap don't tell is below the floor that is printed") {
+  struct Leak {
+    double mib_per_second;
+    bool found;
+  };
+  const Leak leak = GENERATE(Leak{0.1, false}, Leak{8, true});
+  Scenario s(5);
+  const StackId keep = s.stack({s.location("main.keep", 3)});
+  s.allocate(kClass, 1000 * 1024);  // 1,000 MiB
+  for (int i = 0; i < 100; ++i) {
+    if (i % 30 == 5) {
+      s.collect();
+      s.fates({});
+    }
+    s.send_counters();
+    s.pass(0.3);
+    s.allocate(kClass, static_cast<std::uint64_t>(0.3 * leak.mib_per_second * 1024));
+    s.sample(keep, kClass, 8);
+  }
+  s.send_counters();
+  const auto analysis = analyze(s.model);
+  CHECK(growing(analysis).empty() != leak.found);
+  REQUIRE(analysis.summary.floor_heap_bytes_per_second);
+  const double floor = *analysis.summary.floor_heap_bytes_per_second;
+  CHECK((leak.mib_per_second * 1048576 > floor) == leak.found);
+  CHECK(floor == Approx(16.0 * 1048576 / 27).epsilon(0.01));  // four collections, nine seconds apart
+}
+
 TEST_CASE("a start-up burst that one collection sees alive is no leak") {
   Scenario s(5);
   const StackId init = s.stack({s.location("main.setUp", 3)});

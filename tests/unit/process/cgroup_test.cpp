@@ -4,6 +4,7 @@
 
 #include "fake_root.h"
 #include "process/memory_figures.h"
+#include "process/own_memory.h"
 
 namespace gotrace::process {
 namespace {
@@ -88,6 +89,28 @@ TEST_CASE("figures of a process, version 2, with its ancestors' limits") {
   CHECK(figures->limits[1].bytes == 1048576);
   CHECK(figures->limits[2].kind == LimitKind::machine);
   CHECK(figures->limits[2].used_bytes == 2000 * 1024);
+}
+
+TEST_CASE("what is free is what the tightest limit leaves, and it is named") {
+  FakeRoot root;
+  write_process(root);
+  root.write("/proc/self/mountinfo", "25 1 0:22 / /sys/fs/cgroup rw - cgroup2 none rw\n");
+  root.write("/proc/77/cgroup", "0::/slice\n");
+  root.write("/sys/fs/cgroup/slice/memory.max", "max\n");
+  root.write("/proc/77/limits", "");
+  auto free = free_memory_below(root.path(), 77);
+  REQUIRE(free);
+  CHECK(free->bytes == 6000 * 1024);
+  CHECK(free->where == "on this machine");
+  root.write("/sys/fs/cgroup/slice/memory.max", "4096\n");
+  root.write("/sys/fs/cgroup/slice/memory.current", "3000\n");
+  free = free_memory_below(root.path(), 77);
+  REQUIRE(free);
+  CHECK(free->bytes == 1096);
+  CHECK(free->where == "in cgroup /slice");
+  root.write("/sys/fs/cgroup/slice/memory.current", "5000\n");  // over it for a moment
+  CHECK(free_memory_below(root.path(), 77)->bytes == 0);
+  CHECK_FALSE(free_memory_below(root.path(), 78));
 }
 
 TEST_CASE("version 1 beside an empty version 2, one level unlimited") {

@@ -43,9 +43,19 @@ TEST_CASE("ranges are merged") {
   CHECK(merged({}).empty());
 }
 
+TEST_CASE("no file can be made for a snapshot where there is no folder, or no file without a name") {
+  Snapshot snapshot;
+  for (const char* folder : {"/nonexistent", "/proc"}) {
+    const auto made = snapshot.lie_in(folder);
+    REQUIRE_FALSE(made.ok());
+    CHECK(made.error().text.find(folder) != std::string::npos);
+  }
+}
+
 TEST_CASE("a snapshot keeps what was there") {
   Pages pages(8, 99);
   Snapshot snapshot;
+  if (GENERATE(false, true)) REQUIRE(snapshot.lie_in(".").ok());
   REQUIRE(snapshot.reserve(1 << 20).ok());
   const std::vector<MemoryRange> ranges{pages.range(0, 2), pages.range(4, 6)};
   REQUIRE(snapshot.add(ranges).ok());
