@@ -85,7 +85,7 @@ Compared compare(const proof::Captured& captured, pid_t pid) {
 bool look(const process::Target& target, const goruntime::Program& program, int& code) {
   constexpr std::uint64_t kLongEnough = 60'000'000'000;
   Stopper stopper(target.pid());
-  const auto captured = proof::capture(program, {.max_pause_ns = kLongEnough, .threads = 2});
+  const auto captured = proof::capture(program, {.max_pause_ns = kLongEnough, .threads = 2, .folder = {}});
   const bool in_time = stopper.join();
   if (!captured) {
     fmt::print("MARK exact failed: {}\n", captured.error().text);

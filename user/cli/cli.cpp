@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <exception>
@@ -61,6 +62,8 @@ const std::vector<Command>& commands() {
 int run(int argc, char** argv) {
   ignore_sigpipe();
   process::be_killed_first();
+  // Large blocks that are freed go back at once: by itself malloc would keep ever larger ones (mallopt(3)).
+  ::mallopt(M_MMAP_THRESHOLD, 256 << 10);
   try {
     return dispatch(Arguments(argv + std::min(argc, 1), argv + argc));
   } catch (const std::exception& error) {

@@ -1,6 +1,7 @@
 #include "goruntime/goroutine_reader_batch.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace gotrace::goruntime {
@@ -10,6 +11,7 @@ constexpr std::uint64_t kLargestRange = 1ULL << 20;
 constexpr std::uint64_t kLargestGap = 2048;
 constexpr std::uint64_t kBytesPerBatch = 1ULL << 20;  // stays in the cache while it is decoded
 constexpr std::size_t kRangesPerBatch = 1024;
+constexpr std::uint64_t kWord = 8;
 constexpr process::Address kHighestAddress = 1ULL << 56;  // user space, five-level page tables included
 
 using Ranges = std::span<const ReadPlan::Range>;
@@ -73,20 +75,43 @@ void run_batch(process::RemoteMemory& memory, const ReadPlan& plan, Ranges batch
   }
 }
 
+bool possible(process::Address address) { return address != 0 && address < kHighestAddress; }
+
+// Of addresses that are whole words apart: each as its distance from the lowest one, in words, with its index below.
+// Sorts faster than pairs, in half the memory. Empty: they are not, or lie too far apart.
+std::vector<std::uint64_t> packed(std::span<const process::Address> addresses, int index_bits) {
+  process::Address lowest = kHighestAddress, highest = 0;
+  std::size_t count = 0;
+  for (const process::Address address : addresses) {
+    if (!possible(address)) continue;
+    lowest = std::min(lowest, address);
+    highest = std::max(highest, address);
+    ++count;
+  }
+  if (count == 0 || (highest - lowest) / kWord >> (64 - index_bits) != 0) return {};
+  std::vector<std::uint64_t> keys;
+  keys.reserve(count);
+  for (std::uint64_t i = 0; i < addresses.size(); ++i) {
+    if (!possible(addresses[i])) continue;
+    if ((addresses[i] - lowest) % kWord != 0) return {};
+    keys.push_back((addresses[i] - lowest) / kWord << index_bits | i);
+  }
+  return keys;
+}
+
 // By rising address. Addresses that come sorted, as those of a plan's visits do, stay as they are.
 void put_in_order(ReadPlan& plan) {
-  struct Entry {
-    process::Address address;
-    std::uint32_t index;
-  };
-  std::vector<Entry> entries;
-  entries.reserve(plan.addresses.size());
-  for (std::uint32_t i = 0; i < plan.addresses.size(); ++i) {
-    if (plan.addresses[i] != 0 && plan.addresses[i] < kHighestAddress) entries.push_back({plan.addresses[i], i});
+  const int index_bits = std::max(1, static_cast<int>(std::bit_width(plan.addresses.size())));
+  if (auto keys = packed(plan.addresses, index_bits); !keys.empty()) {
+    if (!std::ranges::is_sorted(keys)) std::ranges::sort(keys);
+    plan.order.reserve(keys.size());
+    const std::uint64_t mask = (1ULL << index_bits) - 1;
+    for (const std::uint64_t key : keys) plan.order.push_back(static_cast<std::uint32_t>(key & mask));
+    return;
   }
-  if (!std::ranges::is_sorted(entries, {}, &Entry::address)) std::ranges::sort(entries, {}, &Entry::address);
-  plan.order.reserve(entries.size());
-  for (const Entry& entry : entries) plan.order.push_back(entry.index);
+  for (std::uint32_t i = 0; i < plan.addresses.size(); ++i)
+    if (possible(plan.addresses[i])) plan.order.push_back(i);
+  std::ranges::stable_sort(plan.order, {}, [&](std::uint32_t index) { return plan.addresses[index]; });
 }
 
 ReadPlan finish(ReadPlan plan) {

@@ -37,20 +37,22 @@ std::optional<HeapSpans> HeapSpans::read(const Program& program) {
   if (!addresses || layout.mspan.size == 0) return std::nullopt;
   std::vector<SpanView> spans;
   run_read_plan(program.target().memory(), make_read_plan(std::move(*addresses), layout.mspan.size),
-                [&](std::uint32_t, Bytes bytes) { spans.push_back(decode_span(layout, bytes)); });
+                [&](std::uint32_t, Bytes bytes) {
+                  if (const SpanView span = decode_span(layout, bytes); sane(span)) spans.push_back(span);
+                });
   return HeapSpans(std::move(spans));
 }
 
-HeapSpans::HeapSpans(std::vector<SpanView> spans) {
-  std::erase_if(spans, [](const SpanView& span) { return !sane(span); });
-  std::ranges::sort(spans, {}, &SpanView::base);
+HeapSpans::HeapSpans(std::vector<SpanView> spans) : spans_(std::move(spans)) {
+  std::erase_if(spans_, [](const SpanView& span) { return !sane(span); });
+  std::ranges::sort(spans_, {}, &SpanView::base);
   process::Address end = 0;
-  for (const SpanView& span : spans) {
-    if (span.base < end) continue;  // seen before and after it was freed and made anew
+  std::erase_if(spans_, [&](const SpanView& span) {
+    if (span.base < end) return true;  // seen before and after it was freed and made anew
     end = span.base + span.pages * kHeapPage;
     bytes_ += span.pages * kHeapPage;
-    spans_.push_back(span);
-  }
+    return false;
+  });
 }
 
 const SpanView* HeapSpans::find(process::Address address) const {

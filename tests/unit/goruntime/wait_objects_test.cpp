@@ -1,5 +1,6 @@
 #include "goruntime/wait_objects.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "goruntime/goroutine_reader_batch.h"
@@ -45,6 +46,19 @@ TEST_CASE("near structs are read together, and each gets its own bytes") {
   });
   CHECK(seen == std::vector<int>{1, 1, 1, 1});
   CHECK(memory.reads == 3);
+}
+
+TEST_CASE("structs are visited by rising address, wherever and however far apart they lie") {
+  using Addresses = std::vector<process::Address>;
+  constexpr process::Address kFar = 1ULL << 47;
+  const auto addresses = GENERATE_COPY(Addresses{0x5000, 0, 0x1000, ~0ULL, 0x1008, 0x1000, 0x4ff8}, Addresses{},
+                                       Addresses{0x5001, 0x1004, 0x1002}, Addresses{kFar, 8, kFar - 8, 16},
+                                       Addresses(70'000, 0x1000), Addresses{(1ULL << 56) - 8, 0x1000});
+  std::vector<std::uint32_t> expected;
+  for (std::uint32_t i = 0; i < addresses.size(); ++i)
+    if (addresses[i] != 0 && addresses[i] < 1ULL << 56) expected.push_back(i);
+  std::ranges::stable_sort(expected, {}, [&](std::uint32_t index) { return addresses[index]; });
+  CHECK(make_read_plan(addresses, 8).order == expected);
 }
 
 TEST_CASE("one that can't be read costs only itself") {
