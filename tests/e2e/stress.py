@@ -10,7 +10,7 @@ import corpus
 import harness
 import test_prove
 
-UNTRACED_SECONDS = 10  # in which the kernel has let go all that a killed tracer held
+UNHARMED_SECONDS = 10  # in which the kernel has let go all that a killed tracer held, and who is let go has a CPU
 HEAP_MIB = 64
 
 
@@ -26,23 +26,28 @@ class Server:
         self.check()
 
     def check(self):
+        self.work()
+        deadline = time.monotonic() + UNHARMED_SECONDS
+        while self.work() == 0:  # it may have to wait for a CPU
+            if time.monotonic() > deadline:
+                raise Trouble("the server does nothing any more")
+            time.sleep(0.02)
+
+    def work(self):
+        """Units since the last call."""
         self.process.stdin.write(b"work\n")
         self.process.stdin.flush()
-        answer = harness.read_line(self.process.stdout, 10).split()
+        answer = harness.read_line(self.process.stdout, UNHARMED_SECONDS).split()
         if len(answer) != 3:
             raise Trouble("the server does not answer any more")
-        time.sleep(0.02)
-        self.process.stdin.write(b"work\n")
-        self.process.stdin.flush()
-        if int(harness.read_line(self.process.stdout, 10).split()[0]) == 0:
-            raise Trouble("the server does nothing any more")
+        return int(answer[0])
 
 
 def check_unharmed(process):
-    deadline = time.monotonic() + UNTRACED_SECONDS
+    deadline = time.monotonic() + UNHARMED_SECONDS
     while not test_prove.untraced(process.pid):
         if time.monotonic() > deadline:
-            raise Trouble("pid %d is still traced, or stands still, %d s later" % (process.pid, UNTRACED_SECONDS))
+            raise Trouble("pid %d is still traced, or stands still, %d s later" % (process.pid, UNHARMED_SECONDS))
         time.sleep(0.02)
     if not harness.alive(process.pid):
         raise Trouble("pid %d has ended" % process.pid)

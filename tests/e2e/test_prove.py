@@ -10,6 +10,7 @@ import unittest
 
 import corpus
 import harness
+import test_kinds
 
 LEAST_RECALL = 0.75  # what earlier calls have left in registers and on stacks leads to some
 RUNS_IN_MOTION = 10
@@ -90,6 +91,42 @@ class Cgo(unittest.TestCase):
 
 
 MIB = 1 << 20
+
+
+class PartlyUsed(unittest.TestCase):
+    """What small references keep is proved from a snapshot, in a small heap and in a large one; of its twin nothing is."""
+
+    def check(self, case, version, variant, heap_mb=0):
+        case = test_kinds.CASES[case]
+        for tags in ("", "fixed"):
+            with harness.target(case.target, version, variant, tags, arguments=case.arguments,
+                                env={"HEAP_MB": str(heap_mb)}) as process, harness.temporary_directory() as directory:
+                time.sleep(6)
+                path = os.path.join(directory, "snapshot")
+                report = harness.json_report("prove", "-p", process.pid, "--max-pause", "5s", "--snapshot", path)
+                again = harness.json_report("prove", path)
+            self.assertIsNone(report["proof"]["off"])
+            found = [(finding["kind"], finding["verdict"]) for finding in report["findings"]]
+            self.assertEqual(found, [] if tags else [(case.kind, "proved")])
+            self.assertEqual(again["findings"], report["findings"])
+
+    def test_substring_go1_19(self):
+        self.check("substring", "1.19", "pie-stripped")
+
+    def test_substring_variable_go1_24_large_heap(self):
+        self.check("substring_variable", "1.24", "default", heap_mb=500)
+
+    def test_subslice_go1_27(self):
+        self.check("subslice", "1.27", "pie-stripped")
+
+    def test_elements_go1_24(self):
+        self.check("elements", "1.24", "stripped")
+
+    def test_queue_go1_24_large_heap(self):
+        self.check("elements_pop", "1.24", "pie-stripped", heap_mb=500)
+
+    def test_strings_go1_19(self):
+        self.check("elements_strings", "1.19", "default")
 
 
 class Retention(unittest.TestCase):

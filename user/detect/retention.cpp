@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint64_t kLeastWaste = 1'000'000;     // bytes
 constexpr double kLeastShare = 0.02;                 // of the live heap
+constexpr double kLeastProvedShare = 0.001;          // likewise, where there is no doubt
 constexpr double kLeastShareAnHour = 0.01;           // of it, of what grows
 constexpr std::uint64_t kLeastObjectsOfSample = 20;  // where not all memory was read
 constexpr double kLeastRead = 0.2;                   // of the memory that may hold pointers
@@ -133,10 +134,17 @@ bool grows_much(const model::Model& model, const Kept& kept, double live) {
   return grown * each / seconds * 3600 >= kLeastShareAnHour * live;
 }
 
+// All that may refer to them was read while nothing moved. C's memory was not.
+bool is_proved(const model::Model& model, const RetentionLook& look, const Kept& kept) {
+  const bool proof = model.proof() && model.proof()->off.empty();
+  return proof && look.complete && !kept.spare && model.target() && !model.target()->cgo;
+}
+
 bool matters(const model::Model& model, const RetentionLook& look, const Kept& kept) {
   const auto& heap = model.heap().last();
   const double live = static_cast<double>(heap ? heap->heap_marked_bytes : look.heap_bytes);
   if (kept.waste() < kLeastWaste) return false;
+  if (is_proved(model, look, kept)) return static_cast<double>(kept.waste()) >= kLeastProvedShare * live;
   if (static_cast<double>(kept.waste()) < kLeastShare * live && !grows_much(model, kept, live)) return false;
   if (look.complete) return true;
   // References may have been missed; of so many objects not one of theirs was seen.
@@ -259,14 +267,17 @@ void add_evidence(const model::Model& model, const RetentionLook& look, const Ke
     add_used_part(kept, words, finding);
   }
   if (words.kind != RetentionKind::stack) add_holders(model, kept, words, finding);
+  const std::string to_read = format_bytes(static_cast<double>(look.to_read_bytes)) + " that may hold pointers";
+  if (model.proof() && look.complete) {
+    finding.evidence.push_back({"all-read", fmt::format("All {} were read as they were while nothing ran.", to_read)});
+    return;
+  }
   const double read =
       look.to_read_bytes > 0 ? static_cast<double>(look.read_bytes) / static_cast<double>(look.to_read_bytes) : 0;
-  finding.evidence.push_back(
-      {look.complete ? "all-read" : "part-read",
-       fmt::format("{} searches; the last read {} of {} that may hold pointers{}.", look.searches,
-                   look.complete ? std::string("all") : fmt::format("{:.0f} %", 100 * read),
-                   format_bytes(static_cast<double>(look.to_read_bytes)),
-                   look.complete ? "" : ": other references may be in the rest")});
+  finding.evidence.push_back({look.complete ? "all-read" : "part-read",
+                              fmt::format("{} searches; the last read {} of {}{}.", look.searches,
+                                          look.complete ? std::string("all") : fmt::format("{:.0f} %", 100 * read),
+                                          to_read, look.complete ? "" : ": other references may be in the rest")});
 }
 
 void judge(const model::Model& model, const SiteGrowth* site, const Kept& kept, Finding& finding) {
@@ -306,7 +317,12 @@ Finding finding_of(const model::Model& model, const Judgements& judgements, cons
   const bool more =
       grown_by(model, kept) > 0 || model.retention().more_of(kept.groups.front().kind, kept.spare, kept.largest) > 0;
   const Origin origin = origin_of(model, judgements, kept, more);
-  judge(model, origin.site, kept, finding);
+  if (is_proved(model, look, kept)) {
+    finding.verdict = Verdict::proved;
+    finding.confidence = Confidence::high;
+  } else {
+    judge(model, origin.site, kept, finding);
+  }
   if (!look.complete) finding.confidence = Confidence::low;
   finding.stack = origin.stack;
   const bool on_stack = words.kind == RetentionKind::stack;

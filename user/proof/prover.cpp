@@ -14,6 +14,7 @@
 #include "goruntime/goroutine_reader_batch.h"
 #include "goruntime/specials.h"
 #include "proof/deadlocks.h"
+#include "proof/reached_objects.h"
 #include "proof/roots.h"
 #include "proof/stack_scan.h"
 #include "proof/thread_stacks.h"
@@ -39,7 +40,7 @@ class Prover {
         stack_scan_(*captured.program, *captured.snapshot),
         roots_(captured, graph_, marker_) {}
 
-  [[nodiscard]] Verdicts run(const RetentionWish* wish);
+  [[nodiscard]] Verdicts run(const RetentionWish* wish, const ShowReached& show);
 
  private:
   void judge(Verdicts& verdicts);
@@ -76,7 +77,7 @@ class Prover {
   std::vector<std::uint32_t> woken_;                       // found in somebody's hands
 };
 
-Verdicts Prover::run(const RetentionWish* wish) {
+Verdicts Prover::run(const RetentionWish* wish, const ShowReached& show) {
   const std::uint64_t begin = goruntime::monotonic_ns();
   Verdicts verdicts;
   count_heap(verdicts);
@@ -87,6 +88,8 @@ Verdicts Prover::run(const RetentionWish* wish) {
   verdicts.retention = find_retention(
       captured_, graph_, marker_, goroutines_, live_,
       [this](std::uint32_t goroutine, ObjectRef object) { return frame_of(goroutine, object); }, *wish);
+  ReachedObjects reached(graph_, marker_, captured_.heap_sweepgen);
+  show(reached);
   return verdicts;
 }
 
@@ -398,6 +401,8 @@ std::string why_unprovable(const goruntime::Program& program) {
   return {};
 }
 
-Verdicts prove(const Captured& captured, const RetentionWish* wish) { return Prover(captured).run(wish); }
+Verdicts prove(const Captured& captured, const RetentionWish* wish, const ShowReached& show) {
+  return Prover(captured).run(wish, show);
+}
 
 }  // namespace gotrace::proof

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,7 +57,10 @@ struct Verdicts {
 // Why no goroutine of this program can be proved leaked, whatever its memory holds; empty: nothing is against it.
 [[nodiscard]] std::string why_unprovable(const goruntime::Program& program);
 
-// `wish`: what is to be told of who holds the memory; nullptr: nothing.
-[[nodiscard]] Verdicts prove(const Captured& captured, const RetentionWish* wish);
+// Is shown what can be reached, goroutines that are proved to be stuck and what they hold with it.
+using ShowReached = std::function<void(goruntime::ObjectLookup& reached)>;
+
+// `wish`: what is to be told of who holds the memory; nullptr: nothing, and `show` is not called.
+[[nodiscard]] Verdicts prove(const Captured& captured, const RetentionWish* wish, const ShowReached& show);
 
 }  // namespace gotrace::proof

@@ -74,18 +74,33 @@ std::string leak_headline(const detect::Analysis& analysis, const Page& page) {
   return text + "." + limit_sentence(analysis);
 }
 
-// Of `prove`, whose only findings are proofs.
+// Of `prove`: goroutines that are stuck for good, and what small references keep.
 std::string proof_headline(const detect::Analysis& analysis, const Page& page) {
   const Proof& proof = *analysis.proof;
   if (!proof.off.empty())
     return fmt::format("NOTHING CAN BE PROVED of {}: {}.", subject(analysis, page), page.name(proof.off));
-  if (analysis.findings.empty())
-    return fmt::format("NOTHING PROVED of {}: each of its {} goroutines may still run.", subject(analysis, page),
-                       format_count(proof.goroutines));
-  const std::size_t places = analysis.findings.size();
-  return fmt::format("PROVED: {} of {} goroutines of {} can never run again, in {} place{}.",
-                     format_count(proof.goids.size()), format_count(proof.goroutines), subject(analysis, page), places,
-                     places == 1 ? "" : "s");
+  std::size_t stuck = 0, partly_used = 0, suspected = 0;
+  double kept = 0;
+  for (const detect::Finding& finding : analysis.findings) {
+    const bool proved = finding.verdict == detect::Verdict::proved;
+    const bool goroutines = finding.kind == "goroutine-leak";
+    stuck += proved && goroutines;
+    partly_used += proved && !goroutines;
+    suspected += !proved;
+    if (proved && !goroutines) kept += static_cast<double>(finding.bytes.value_or(0));
+  }
+  const auto places = [](std::size_t count) { return fmt::format("{} place{}", count, count == 1 ? "" : "s"); };
+  const auto memory =
+      fmt::format("{} are kept for small parts of them, in {}", format_bytes(kept), places(partly_used));
+  const auto may_run = fmt::format("each of its {} goroutines may still run", format_count(proof.goroutines));
+  std::string text = stuck > 0 ? fmt::format("PROVED: {} of {} goroutines of {} can never run again, in {}",
+                                             format_count(proof.goids.size()), format_count(proof.goroutines),
+                                             subject(analysis, page), places(stuck)) +
+                                     (partly_used > 0 ? "; " + memory : "")
+                     : partly_used > 0 ? fmt::format("PROVED: of {} {}; {}", subject(analysis, page), memory, may_run)
+                                       : fmt::format("NOTHING PROVED of {}: {}", subject(analysis, page), may_run);
+  if (suspected > 0) text += fmt::format("; {} more suspected", suspected);
+  return text + ".";
 }
 
 std::string suspected_headline(const detect::Analysis& analysis, const Page& page) {

@@ -14,6 +14,7 @@
 #include "detect/analyze.h"
 #include "goruntime/program.h"
 #include "goruntime/readers.h"
+#include "goruntime/retention_reader.h"
 #include "goruntime/symbolizer.h"
 #include "process/kept_pages.h"
 #include "process/memory_figures.h"
@@ -72,11 +73,14 @@ class ProveSession {
   void read_goroutines(const goruntime::Program& program, std::uint64_t now_ns);
   struct Proved {
     Proof proof;
-    std::optional<HeapRetention> retention;  // nullopt: not wished for, or nothing could be proved
+    std::optional<HeapRetention> retention;    // nullopt: not wished for, or nothing could be proved
+    std::optional<RetentionLook> partly_used;  // likewise
   };
   [[nodiscard]] Result<Proved> prove();
   [[nodiscard]] Result<Proved> stop_and_prove();
   [[nodiscard]] Proved judge(const proof::Captured& captured);
+  [[nodiscard]] std::optional<RetentionLook> find_partly_used(const proof::Captured& captured,
+                                                              goruntime::ObjectLookup& reached);
   void finish();
 
   const ProveOptions& options_;
@@ -140,7 +144,7 @@ Result<ProveSession::Proved> ProveSession::prove() {
     proof.time_ns = given_ ? given_->resumed_ns : monotonic_ns();
     proof.off = std::move(why);
     read_goroutines(program_, proof.time_ns);
-    return Proved{std::move(proof), std::nullopt};
+    return Proved{std::move(proof), std::nullopt, std::nullopt};
   }
   return given_ ? judge(*given_) : stop_and_prove();
 }
@@ -157,11 +161,42 @@ Result<ProveSession::Proved> ProveSession::stop_and_prove() {
   return proved;
 }
 
+class LastRetentionLook final : public RecordSink {
+ public:
+  void accept(const Record& record) override {
+    if (const auto* look = std::get_if<RetentionLook>(&record)) last = *look;
+  }
+  std::optional<RetentionLook> last;
+};
+
+// Large objects that small references keep: the same search as of a process that runs, of memory that stands still, and
+// of what is reached. Its second pass finds what the first has found; between them it asks for time that need not pass.
+std::optional<RetentionLook> ProveSession::find_partly_used(const proof::Captured& captured,
+                                                            goruntime::ObjectLookup& reached) {
+  constexpr double kCpuShare = 0.2;                   // 4 s of CPU a search at most, see make_retention_reader
+  constexpr std::uint64_t kAnyRest = 60'000'000'000;  // longer than it rests
+  constexpr int kMostRests = 4;
+  LastRetentionLook found;
+  const auto reader = goruntime::make_retention_reader(*captured.program, symbolizer_, reached, found, kCpuShare);
+  std::uint64_t now_ns = monotonic_ns();
+  for (int rests = 0; !found.last && rests < kMostRests; ++rests) {
+    now_ns += kAnyRest;
+    while (!found.last && reader->due(now_ns))
+      if (reader->look(now_ns) != goruntime::Look::ok) break;
+  }
+  if (found.last) found.last->time_ns = captured.resumed_ns;
+  return found.last;
+}
+
 ProveSession::Proved ProveSession::judge(const proof::Captured& captured) {
   read_goroutines(*captured.program, captured.resumed_ns);
   const proof::RetentionWish wish{options_.why};
-  const proof::Verdicts verdicts = proof::prove(captured, options_.retention ? &wish : nullptr);
-  Proved result{proof_of(captured, verdicts), std::nullopt};
+  Proved result;
+  const auto search = [&](goruntime::ObjectLookup& reached) {
+    result.partly_used = find_partly_used(captured, reached);
+  };
+  const proof::Verdicts verdicts = proof::prove(captured, options_.retention ? &wish : nullptr, search);
+  result.proof = proof_of(captured, verdicts);
   proof::WayWords words(*captured.program, symbolizer_);
   for (const proof::ReachedGroup& group : verdicts.reached) result.proof.reached.push_back(describe(words, group));
   if (verdicts.retention) result.retention = words.retention(*verdicts.retention, options_.why);
@@ -170,6 +205,7 @@ ProveSession::Proved ProveSession::judge(const proof::Captured& captured) {
   if (const auto goid = proof::find_contradiction(program_, captured, verdicts)) {
     withdraw(result.proof, *goid);
     result.retention.reset();
+    result.partly_used.reset();
   }
   return result;
 }
@@ -192,6 +228,7 @@ Result<detect::Analysis> ProveSession::run() {
   if (!proved) return proved.error();
   hub_.accept(proved->proof);
   if (proved->retention) hub_.accept(*proved->retention);
+  if (proved->partly_used) hub_.accept(*proved->partly_used);
   finish();
   return detect::analyze(hub_.model());
 }
