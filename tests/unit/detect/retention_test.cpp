@@ -65,6 +65,36 @@ TEST_CASE("a short string that keeps much memory is suspected, and what holds it
   CHECK(evidence(finding, "held-by").starts_with("5 objects are held by package variable main.cache -> string"));
 }
 
+TEST_CASE(
+    "of memory that stood still it is proved, in a large heap too, but for what C's memory or an append may use") {
+  struct Case {
+    bool cgo = false, spare = false, complete = true;
+    std::uint64_t heap = 100 * kMiB;
+    std::optional<Verdict> verdict = Verdict::proved;
+  };
+  const auto one =
+      GENERATE(Case{}, Case{.heap = 4000 * kMiB}, Case{.cgo = true, .verdict = Verdict::suspected},
+               Case{.spare = true, .verdict = std::nullopt}, Case{.heap = 6000 * kMiB, .verdict = std::nullopt},
+               Case{.complete = false, .verdict = std::nullopt});
+  Scenario s(kAge);
+  TargetInfo target = *s.model.target();
+  target.cgo = one.cgo;
+  s.model.accept(target);
+  s.model.accept(Proof{});
+  auto group = group_of(RetentionKind::substring, 5);
+  group.spare = one.spare;
+  auto look = look_of(1, {group});
+  look.heap_bytes = one.heap;
+  look.complete = one.complete;
+  s.model.accept(look);
+  const auto analysis = analyze(s.model);
+  REQUIRE(analysis.findings.size() == (one.verdict ? 1 : 0));
+  if (!one.verdict) return;
+  CHECK(analysis.findings[0].verdict == *one.verdict);
+  CHECK(analysis.findings[0].not_known.empty() == (*one.verdict == Verdict::proved));
+  CHECK(evidence(analysis.findings[0], "all-read").find("while nothing ran") != std::string::npos);
+}
+
 TEST_CASE("objects that were sampled when they were made name their line, one finding for all holders") {
   Scenario s(kAge);
   const auto made = s.stack({s.location("main.load", 40), s.location("main.handle", 7)});
