@@ -103,12 +103,16 @@ class PartlyUsed(unittest.TestCase):
                                 env={"HEAP_MB": str(heap_mb)}) as process, harness.temporary_directory() as directory:
                 time.sleep(6)
                 path = os.path.join(directory, "snapshot")
-                report = harness.json_report("prove", "-p", process.pid, "--max-pause", "5s", "--snapshot", path)
+                trace = os.path.join(directory, "trace")
+                report = harness.json_report("prove", "-p", process.pid, "--max-pause", "5s", "--snapshot", path,
+                                             "--record", trace)
                 again = harness.json_report("prove", path)
+                recorded = harness.json_report("report", trace)
             self.assertIsNone(report["proof"]["off"])
             found = [(finding["kind"], finding["verdict"]) for finding in report["findings"]]
             self.assertEqual(found, [] if tags else [(case.kind, "proved")])
             self.assertEqual(again["findings"], report["findings"])
+            self.assertEqual(recorded["findings"], report["findings"])
 
     def test_substring_go1_19(self):
         self.check("substring", "1.19", "pie-stripped")

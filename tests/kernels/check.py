@@ -51,8 +51,8 @@ def proofs(sent):
     yield "%.1f MiB copied while it ran, %.1f read again while it stood still, %.1f MiB compared" \
         % (before / 2**20, stopped / 2**20, int(exact[4]) / 2**20), 0 < stopped < before and int(exact[4]) > 0
     yield "foreseen: %s" % sent["forecast"], "the rest was copied while it ran" in sent["forecast"][0]
-    early, late = unpacked(sent, "proof"), unpacked(sent, "stopped")
-    for report in early, late:
+    early, late, on_disk = unpacked(sent, "proof"), unpacked(sent, "stopped"), unpacked(sent, "disk")
+    for report in early, late, on_disk:
         counts, off = proved(report), report["proof"]["off"]
         yield "only those that leaked are proved (%s, off: %s, %s)" % (dict(counts), off, sent.get("prove")), \
             off is None and set(counts) == {"leakSend", "leakReceive"} and sum(counts.values()) >= 0.75 * LEAKED
