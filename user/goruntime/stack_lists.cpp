@@ -89,9 +89,9 @@ void StackLists::look(const HeapSpans& spans, ObjectLookup& objects, bool search
   ListWalker walker(program_.target().memory(), spans, maps_);
   const std::uint64_t begin = thread_cpu_ns();
   follow(walker, objects, begin + budget_ns);
-  auto stacks = read_goroutines();
+  const auto stacks = read_goroutines();
   find_frames(stacks);
-  if (search_new) search(walker, objects, std::move(stacks), thread_cpu_ns() + budget_ns);
+  if (search_new) search(walker, objects, stacks, thread_cpu_ns() + budget_ns);
 }
 
 // Nodes that were there when the list was found are still there; `survived`: a GC since then has seen them.
@@ -123,7 +123,8 @@ void StackLists::follow(ListWalker& walker, ObjectLookup& objects, std::uint64_t
   });
 }
 
-void StackLists::search(ListWalker& walker, ObjectLookup& objects, std::vector<Stack> stacks, std::uint64_t until_ns) {
+void StackLists::search(ListWalker& walker, ObjectLookup& objects, const std::vector<Stack>& stacks,
+                        std::uint64_t until_ns) {
   tried_.clear();
   stacks_ = stacks.size();
   stacks_followed_ = 0;

@@ -59,7 +59,7 @@ class StackLists {
   [[nodiscard]] std::vector<Stack> read_goroutines();
   void follow(ListWalker& walker, ObjectLookup& objects, std::uint64_t until_ns);
   [[nodiscard]] static bool founders_live(const StackList& list, ObjectLookup& objects, bool& survived);
-  void search(ListWalker& walker, ObjectLookup& objects, std::vector<Stack> stacks, std::uint64_t until_ns);
+  void search(ListWalker& walker, ObjectLookup& objects, const std::vector<Stack>& stacks, std::uint64_t until_ns);
   void search_stack(ListWalker& walker, const Stack& stack, std::uint32_t generation);
   void find_frames(const std::vector<Stack>& stacks);
   void find_frame(StackList& list, const Stack& stack);

@@ -29,8 +29,7 @@ struct Goroutine {
 };
 
 // What candidates wait for: a channel, the memory that a semaphore is in, an entry of a sync.Cond's list, what an
-// iterator and its consumer switch by. Any of them
-// being reachable means that the goroutine can be woken.
+// iterator and its consumer switch by. Any of them being reachable means that the goroutine can be woken.
 class Goroutines {
  public:
   // Error: something can't be read, so that nothing can be concluded.
