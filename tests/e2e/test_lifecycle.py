@@ -58,6 +58,17 @@ class Killed(unittest.TestCase):
                 self.assertIn("TracerPid:\t0", status.read())
 
 
+class OutOfMemory(unittest.TestCase):
+    def test_the_kernel_would_kill_the_tool_first(self):
+        with harness.target("pool") as process:
+            with harness.running("-p", process.pid, "--duration", "2s") as tool:
+                path = "/proc/%d/oom_score_adj" % tool.pid
+                self.assertTrue(eventually(lambda: open(path).read().strip() == "1000"))
+                tool.communicate(timeout=30)
+            with open("/proc/%d/oom_score_adj" % process.pid) as file:
+                self.assertNotEqual(file.read().strip(), "1000")
+
+
 class TargetEnds(unittest.TestCase):
     def check(self, number):
         with harness.target("leakchan") as process:

@@ -157,6 +157,7 @@ Snapshot::~Snapshot() {
 }
 
 Status Snapshot::lie_in(const std::string& folder) {
+  if (folder.empty()) return success();
   file_ = create_nameless(folder);
   if (file_) return success();
   return failure(

@@ -44,7 +44,7 @@ class Snapshot final : public RemoteMemory {
   ~Snapshot() override;
 
   // All that is taken from now on lies in a file without a name in `folder`: the kernel can write it out when memory is
-  // short. Error: none can be made there.
+  // short. Empty: it stays memory. Error: none can be made there.
   [[nodiscard]] Status lie_in(const std::string& folder);
 
   // Takes memory for so many bytes, now, so that copying need not. Error: there is not enough.

@@ -98,8 +98,7 @@ Status Capturing::copy_heap(Captured& into) {
 // Takes the memory that is needed, and what is not the heap's once already: the page tables are ready then, ours too.
 Status Capturing::prepare(Captured& into, Plan& plan) {
   auto snapshot = std::make_unique<process::Snapshot>();
-  if (!limits_.folder.empty())
-    if (auto made = snapshot->lie_in(limits_.folder); !made) return made;
+  if (auto made = snapshot->lie_in(limits_.folder); !made) return made;
   into.snapshot = snapshot.get();
   snapshot->fall_back_to(&program_.target().memory());
   if (auto reserved = snapshot->reserve(plan.room); !reserved) return reserved;

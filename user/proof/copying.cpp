@@ -71,8 +71,7 @@ std::vector<MemoryRange> leading(const std::vector<MemoryRange>& ranges, std::ui
 Result<double> measure_speed(const goruntime::Program& program, const CaptureLimits& limits,
                              const std::vector<MemoryRange>& ranges) {
   process::Snapshot snapshot;
-  if (!limits.folder.empty())
-    if (auto made = snapshot.lie_in(limits.folder); !made) return made.error();
+  if (auto made = snapshot.lie_in(limits.folder); !made) return made.error();
   if (auto reserved = snapshot.reserve(process::total_bytes(ranges) + 8 * ranges.size()); !reserved)
     return reserved.error();
   if (auto added = snapshot.add(ranges); !added) return added.error();

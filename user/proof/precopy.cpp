@@ -113,8 +113,7 @@ Status PreCopy::clear() {
 // borders of spans and mappings have moved.
 Status PreCopy::set_up(Foreign foreign, const std::vector<MemoryRange>& heap) {
   auto snapshot = std::make_unique<process::Snapshot>();
-  if (!limits_.folder.empty())
-    if (auto made = snapshot->lie_in(limits_.folder); !made) return made;
+  if (auto made = snapshot->lie_in(limits_.folder); !made) return made;
   captured_.snapshot = snapshot.get();
   snapshot->fall_back_to(&program_.target().memory());
   auto room = both(with_room(arenas_of(heap), kHeapGrowth), with_room(foreign.ranges, kForeignGrowth));
